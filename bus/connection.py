@@ -1,0 +1,75 @@
+"""Keeps one AMQP channel in use for as long as a service lives; never hides that it was lost.
+
+A session is a coroutine that gets a fresh channel and works until the channel is closed. After a
+loss the next session starts from nothing, so that no consumer or reply address outlives its
+channel in anyone's imagination (robust connections restore them behind the caller's back).
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+import aio_pika
+from aio_pika.abc import AbstractChannel
+from aio_pika.exceptions import AMQPError
+
+log = logging.getLogger(__name__)
+
+# Doubled after each failed try; a broker that restarts is back within a few of them.
+RECONNECT_FIRST_SECONDS = 0.1
+RECONNECT_MAX_SECONDS = 2.0
+# How soon a peer that vanished without a word is noticed: two missed beats.
+HEARTBEAT_SECONDS = 10
+CONNECT_TIMEOUT_SECONDS = 5.0
+
+Session = Callable[[AbstractChannel], Awaitable[None]]
+
+
+async def keep_session(url: str, name: str, session: Session) -> None:
+    """Run `session` with a channel, again after each loss, until cancelled.
+
+    `name` is what an operator reads in RabbitMQ management. A session that raises anything but a
+    cancellation is logged and started again.
+    """
+    delay = RECONNECT_FIRST_SECONDS
+    while True:
+        started = asyncio.get_running_loop().time()
+        try:
+            connection = await aio_pika.connect(
+                url,
+                timeout=CONNECT_TIMEOUT_SECONDS,
+                heartbeat=HEARTBEAT_SECONDS,
+                client_properties={"connection_name": name},
+            )
+            async with connection:
+                channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
+                await _close_when_consumer_is_cancelled(channel)
+                log.info("%s: connected", name)
+                await session(channel)
+            log.warning("%s: session ended", name)
+        except (AMQPError, OSError, TimeoutError) as error:
+            log.warning("%s: connection lost or refused: %s", name, str(error) or repr(error))
+        except Exception:
+            log.exception("%s: session failed", name)
+        if asyncio.get_running_loop().time() - started > RECONNECT_MAX_SECONDS:
+            delay = RECONNECT_FIRST_SECONDS
+        await asyncio.sleep(delay)
+        delay = min(delay * 2, RECONNECT_MAX_SECONDS)
+
+
+async def _close_when_consumer_is_cancelled(channel: AbstractChannel) -> None:
+    # The broker cancels consumers when a queue's leader moves or the queue is deleted. A consumer
+    # that stayed silent would be deaf for ever; a closed channel makes a new session.
+    underlay = await channel.get_underlay_channel()
+    closing: set[asyncio.Task[None]] = set()
+
+    def close(*_: object) -> None:
+        task = asyncio.ensure_future(_close(channel))
+        closing.add(task)
+        task.add_done_callback(closing.discard)
+
+    underlay.on_consumer_cancel_callbacks.add(close)
+
+
+async def _close(channel: AbstractChannel) -> None:
+    await channel.close()

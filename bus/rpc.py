@@ -1,0 +1,87 @@
+"""What an RPC request and reply look like, for client and servers alike; no I/O here.
+
+Source of the shape: DESIGN.md, "RabbitMQ: vhost campus".
+"""
+
+import json
+import logging
+import secrets
+import time
+from collections.abc import Mapping
+from typing import TypeVar
+
+from prometheus_client import Counter, Histogram
+from pydantic import BaseModel, ValidationError
+
+from contracts.messages import RpcErrorBody, RpcErrorCode
+from contracts.rest import FieldError, field_errors
+
+log = logging.getLogger(__name__)
+
+CONTENT_TYPE = "application/json"
+# Seconds since the epoch after which nobody waits any more. The broker drops what expires in the
+# queue; this header covers the time between a worker's prefetch and its work.
+DEADLINE_HEADER = "deadline"
+
+SERVED_SECONDS = Histogram("rpc_server_seconds", "Time to work one RPC request.", ["queue"])
+LATE_TOTAL = Counter("rpc_server_late_total", "Requests dropped after their deadline.", ["queue"])
+
+BodyT = TypeVar("BodyT", bound=BaseModel)
+
+
+class RpcError(Exception):
+    """A call that has no result: `code` is stable, `errors` names the bad fields.
+
+    Codes: `bad_request` (the request is wrong), `unavailable` (nobody answered, or something that
+    the answer needs is away), `internal` (a defect; the message holds the support id of the log).
+    """
+
+    def __init__(
+        self, code: RpcErrorCode, message: str, errors: list[FieldError] | None = None
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.errors = errors or []
+
+
+def decode_request(body: bytes, request_type: type[BodyT]) -> BodyT:
+    """Return the request; raises RpcError `bad_request` with the field and the reason."""
+    try:
+        return request_type.model_validate_json(body)
+    except ValidationError as error:
+        errors = field_errors(error.errors())
+        message = "; ".join(f"{e.field}: {e.message}" for e in errors)
+        raise RpcError("bad_request", message, errors) from None
+
+
+def encode_result(result: BaseModel) -> bytes:
+    """Return the reply that carries a result."""
+    return b'{"result":' + result.model_dump_json().encode() + b"}"
+
+
+def encode_error(error: Exception, queue: str) -> bytes:
+    """Return the reply that carries an error; the log keeps what the caller need not know."""
+    if not isinstance(error, RpcError):
+        support_id = secrets.token_hex(4)
+        log.error("%s: request failed, support id %s", queue, support_id, exc_info=error)
+        error = RpcError("internal", f"Something went wrong here (support id {support_id}).")
+    body = RpcErrorBody(code=error.code, message=str(error), errors=error.errors or None)
+    return b'{"error":' + body.model_dump_json(exclude_none=True).encode() + b"}"
+
+
+def decode_reply(body: bytes, result_type: type[BodyT]) -> BodyT:
+    """Return the result of a reply; raises RpcError with what the server said."""
+    try:
+        reply = json.loads(body)
+        if "error" in reply:
+            error = RpcErrorBody.model_validate(reply["error"])
+            raise RpcError(error.code, error.message, error.errors)
+        return result_type.model_validate_json(json.dumps(reply["result"]))
+    except (ValueError, TypeError, KeyError) as reason:
+        raise RpcError("internal", f"The reply cannot be understood: {reason}") from None
+
+
+def is_late(headers: Mapping[str, object] | None) -> bool:
+    """Tell whether the caller has stopped waiting, so that the work would be for nobody."""
+    deadline = (headers or {}).get(DEADLINE_HEADER)
+    return isinstance(deadline, (int, float)) and time.time() > deadline

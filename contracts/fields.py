@@ -1,0 +1,93 @@
+"""Field types that the bodies share: cleaned text and instants."""
+
+import re
+from datetime import UTC, datetime
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
+from pydantic.types import AwareDatetime
+from pydantic_core import PydanticCustomError
+
+from contracts.vocabulary import (
+    DESCRIPTION_MAX_CHARACTERS,
+    MESSAGE_MAX_CHARACTERS,
+)
+
+# Everything a person can type is welcome (any script, emoji, right-to-left); these can only be
+# sent by a program, and PostgreSQL or a terminal would choke on them.
+_NOT_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+# The same rule for readers of the OpenAPI document: no control character, and something to read.
+TEXT_PATTERN = r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\ufffe\uffff]*$"
+
+
+def clean_text(value: str, max_characters: int) -> str:
+    """Return the text trimmed and with `\\n` as its only line end.
+
+    Raises PydanticCustomError where nothing, too much, or a control character is left.
+    """
+    if found := _NOT_TEXT.search(value):
+        raise PydanticCustomError(
+            "control_character",
+            "must not contain control characters (found U+{code})",
+            {"code": f"{ord(found.group()):04X}"},
+        )
+    text = value.replace("\r\n", "\n").replace("\r", "\n").strip()
+    if not text:
+        raise PydanticCustomError("blank", "must not be empty")
+    if len(text) > max_characters:
+        raise PydanticCustomError(
+            "too_long",
+            "must have at most {max} characters (has {n})",
+            {"max": max_characters, "n": len(text)},
+        )
+    return text
+
+
+def _cleaned(max_characters: int) -> AfterValidator:
+    return AfterValidator(lambda value: clean_text(value, max_characters))
+
+
+def _text_schema(max_characters: int) -> WithJsonSchema:
+    return WithJsonSchema(
+        {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": max_characters,
+            "pattern": TEXT_PATTERN,
+            "description": "Trimmed; must hold more than white space; no control characters.",
+        }
+    )
+
+
+Description = Annotated[
+    str, _cleaned(DESCRIPTION_MAX_CHARACTERS), _text_schema(DESCRIPTION_MAX_CHARACTERS)
+]
+MessageBody = Annotated[str, _cleaned(MESSAGE_MAX_CHARACTERS), _text_schema(MESSAGE_MAX_CHARACTERS)]
+
+
+def format_instant(value: datetime) -> str:
+    """Return RFC 3339 in UTC, always with six decimals, so that texts sort like times."""
+    return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+Instant = Annotated[
+    AwareDatetime,
+    PlainSerializer(format_instant, return_type=str, when_used="json"),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
+]
+
+# A bigint key that JavaScript can hold exactly (2^53 - 1).
+ID_MAX = 9_007_199_254_740_991
+Id = Annotated[int, Field(ge=1, le=ID_MAX)]
+
+
+class Body(BaseModel):
+    """A body that arrives from outside: unknown fields and coerced types are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Record(BaseModel):
+    """A body that we produce: readers ignore fields that they don't know yet."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)

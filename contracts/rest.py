@@ -1,0 +1,151 @@
+"""Bodies of the ticket service's REST interface, under `/v1`."""
+
+from typing import Any
+
+from pydantic import Field
+
+from contracts.fields import Body, Description, Id, Instant, MessageBody, Record
+from contracts.vocabulary import Action, Category, CategorySource, Role, Status
+
+
+class Ticket(Record):
+    """A reported problem as it stands at `version`."""
+
+    id: Id
+    description: str
+    status: Status
+    category: Category | None
+    category_source: CategorySource | None
+    opened_at: Instant
+    modified_at: Instant
+    closed_at: Instant | None
+    version: int = Field(ge=1)
+    messages: int = Field(ge=0, description="How many messages the thread holds.")
+
+    @property
+    def title(self) -> str:
+        """Return the first line, which stands for the ticket in lists."""
+        return self.description.split("\n", 1)[0]
+
+
+class Message(Record):
+    """One contribution to a ticket's thread."""
+
+    id: Id
+    ticket_id: Id
+    author: Role
+    body: str
+    sent_at: Instant
+
+
+class HistoryItem(Record):
+    """Who did what, when: one for each version of a ticket.
+
+    `role` is None where the system acted (the classifier's late answer). `before` and `after`
+    hold what changed (a description, a category, a status), None where the action says it all.
+    """
+
+    version: int = Field(ge=1)
+    at: Instant
+    role: Role | None
+    action: Action
+    before: str | None = None
+    after: str | None = None
+
+
+class SimilarTicket(Record):
+    """A ticket about the same problem; `score` is 0 (unrelated) to 1 (the same words)."""
+
+    ticket: Ticket
+    score: float = Field(ge=0, le=1)
+
+
+class TicketPage(Record):
+    """A keyset page; `next` is the cursor of the following one, None on the last."""
+
+    items: list[Ticket]
+    next: str | None
+
+
+class Messages(Record):
+    items: list[Message]
+
+
+class History(Record):
+    items: list[HistoryItem]
+
+
+class SimilarTickets(Record):
+    items: list[SimilarTicket]
+
+
+class Counts(Record):
+    """How many tickets stand at each status."""
+
+    open: int = Field(ge=0)
+    active: int = Field(ge=0)
+    closed: int = Field(ge=0)
+
+
+class OpenTicket(Body):
+    """Report a problem; `category` comes from the classifier where it has answered already."""
+
+    description: Description
+    category: Category | None = None
+
+
+class EditTicket(Body):
+    """Edit a ticket; a field that is absent stays. `category` is for helpdesk only."""
+
+    description: Description | None = None
+    category: Category | None = None
+
+
+class MoveTicket(Body):
+    """Move a ticket one step forward."""
+
+    status: Status
+
+
+class SendMessage(Body):
+    body: MessageBody
+
+
+class FieldError(Record):
+    """One bad field and the reason, as a person would say it."""
+
+    field: str
+    message: str
+
+
+class Problem(Record):
+    """RFC 9457 problem details, `application/problem+json`.
+
+    `code` is stable and for programs, `detail` is for people. `ticket` is the current state
+    where an edit came too late; `support_id` is in the log too where it is our fault.
+    """
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    code: str
+    errors: list[FieldError] | None = None
+    ticket: Ticket | None = None
+    closed_at: Instant | None = None
+    support_id: str | None = None
+
+    def to_json(self) -> str:
+        """Return the JSON text without the members that don't apply."""
+        return self.model_dump_json(exclude_none=True)
+
+
+def field_errors(errors: list[Any]) -> list[FieldError]:
+    """Return pydantic's error details as a person would say them, the field's path dotted."""
+    return [
+        FieldError(
+            field=".".join(str(part) for part in error["loc"]) or "body",
+            message=error["msg"],
+        )
+        for error in errors
+    ]

@@ -1,0 +1,47 @@
+"""Names on RabbitMQ. `deploy/rabbitmq/definitions.json` declares them; a test holds both equal."""
+
+from typing import Final
+
+from contracts.vocabulary import Action
+
+VHOST: Final = "campus"
+
+RPC_CLASSIFY: Final = "rpc.classify"
+RPC_REPORT_UNCLOSED: Final = "rpc.report.unclosed_in_period"
+RPC_REPORT_RESOLUTION: Final = "rpc.report.resolution_time_by_month"
+RPC_REPORT_ACTIVE: Final = "rpc.report.active_by_category"
+RPC_QUEUES: Final = (
+    RPC_CLASSIFY,
+    RPC_REPORT_UNCLOSED,
+    RPC_REPORT_RESOLUTION,
+    RPC_REPORT_ACTIVE,
+)
+
+# Late answers of the classifier, for tickets that were stored without a category.
+TICKET_CATEGORISED: Final = "ticket_svc.categorised"
+# Every event, for the projection behind the reports.
+ANALYTICS_TICKETS: Final = "analytics_svc.tickets"
+DURABLE_QUEUES: Final = (*RPC_QUEUES, TICKET_CATEGORISED, ANALYTICS_TICKETS)
+
+# The topic exchange of events, and the direct reply queue that RabbitMQ gives each channel.
+EXCHANGE_TICKETS: Final = "tickets"
+# Takes what was refused or redelivered too often, to `<queue>.dead`. What only came too late is
+# dropped.
+EXCHANGE_DEAD: Final = "dead"
+DIRECT_REPLY_TO: Final = "amq.rabbitmq.reply-to"
+# Each web process binds one exclusive queue of its own, under this prefix.
+WEB_LIVE_PREFIX: Final = "web.live."
+
+EVENT_OF_ACTION: Final = {
+    Action.OPENED: "ticket.opened",
+    Action.DESCRIPTION_EDITED: "ticket.modified",
+    Action.CATEGORISED: "ticket.categorised",
+    Action.ACTIVATED: "ticket.activated",
+    Action.CLOSED: "ticket.closed",
+    Action.MESSAGE_SENT: "message.sent",
+}
+
+
+def dead_letter_queue(queue: str) -> str:
+    """Return the name of the queue that keeps what `queue` could not take."""
+    return f"{queue}.dead"

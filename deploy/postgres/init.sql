@@ -1,0 +1,27 @@
+-- Makes the two schemas and the two roles that own them; neither can read the other's.
+-- Run once by a superuser in the campus database, with psql 15 or newer: the official image does so
+-- at its first start, `make run` does so for its own server. Safe to run again.
+\set ON_ERROR_STOP on
+\getenv ticket_password TICKET_DATABASE_PASSWORD
+\getenv analytics_password ANALYTICS_DATABASE_PASSWORD
+
+SELECT format('CREATE ROLE %I LOGIN', name)
+  FROM unnest(ARRAY['ticket_svc', 'analytics_svc']) AS name
+ WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = name) \gexec
+ALTER ROLE ticket_svc PASSWORD :'ticket_password';
+ALTER ROLE analytics_svc PASSWORD :'analytics_password';
+
+REVOKE ALL ON SCHEMA public FROM PUBLIC;
+REVOKE TEMPORARY ON DATABASE :DBNAME FROM PUBLIC;
+
+-- Extensions belong to nobody's schema; each role may use their functions and no more.
+CREATE SCHEMA IF NOT EXISTS extensions;
+GRANT USAGE ON SCHEMA extensions TO ticket_svc;
+CREATE EXTENSION IF NOT EXISTS pg_trgm SCHEMA extensions;
+
+CREATE SCHEMA IF NOT EXISTS tickets AUTHORIZATION ticket_svc;
+CREATE SCHEMA IF NOT EXISTS analytics AUTHORIZATION analytics_svc;
+ALTER ROLE ticket_svc SET search_path = tickets, extensions;
+ALTER ROLE analytics_svc SET search_path = analytics;
+-- A request that hangs must not hold a connection for ever.
+ALTER ROLE ticket_svc SET idle_in_transaction_session_timeout = '60s';
