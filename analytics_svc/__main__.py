@@ -1,0 +1,63 @@
+"""The command line; see `python -m analytics_svc --help`."""
+
+import argparse
+import asyncio
+import logging
+import os
+import sys
+
+from analytics_svc.app import PROJECTION, REPORTS, WORKERS, serve
+from analytics_svc.database import DatabaseAway, connect
+from analytics_svc.migrate import migrate
+from analytics_svc.rebuild import ExportFailed, TicketApi, rebuild
+from analytics_svc.settings import BROKER, DATABASE, TICKET_API, SettingError, Settings
+
+
+def main() -> int:
+    """Run a command; return 2 for what an operator got wrong, 1 for what is away."""
+    arguments = _parser().parse_args()
+    logging.basicConfig(level="INFO", format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    try:
+        return _run(arguments)
+    except SettingError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except (DatabaseAway, ExportFailed) as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m analytics_svc", description=main.__doc__)
+    commands = parser.add_subparsers(dest="command", title="without a command: all workers")
+    commands.add_parser(PROJECTION, help="only follow the events")
+    report = commands.add_parser("report", help="only answer one report")
+    report.add_argument("name", choices=REPORTS)
+    commands.add_parser("rebuild", help="fill the read model again from the ticket service")
+    commands.add_parser("migrate", help="bring the schema up to date")
+    return parser
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    match arguments.command:
+        case "migrate":
+            migrate(Settings.read(os.environ, DATABASE).database_url)
+        case "rebuild":
+            asyncio.run(_rebuild(Settings.read(os.environ, DATABASE | TICKET_API)))
+        case "report":
+            asyncio.run(serve(Settings.read(os.environ, DATABASE | BROKER), [arguments.name]))
+        case command:
+            names = [command] if command else list(WORKERS)
+            settings = Settings.read(os.environ, DATABASE | BROKER | TICKET_API)
+            asyncio.run(serve(settings, names))
+    return 0
+
+
+async def _rebuild(settings: Settings) -> None:
+    api = TicketApi(settings.ticket_api_url, settings.ticket_api_token)
+    async with connect(settings.database_url) as pool:
+        await rebuild(pool, api, settings.timezone)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,101 @@
+"""Builds the service: which workers there are, and how they start and stop together."""
+
+import asyncio
+import logging
+import signal
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Final, Protocol
+
+from aiohttp import web
+
+from analytics_svc import database, health
+from analytics_svc.database import Pool
+from analytics_svc.projection import Projection
+from analytics_svc.rebuild import TicketApi, build_if_needed
+from analytics_svc.reports import (
+    active_by_category,
+    resolution_time_by_month,
+    unclosed_in_period,
+)
+from analytics_svc.settings import Settings
+from bus.rpc_server import RpcServer
+from contracts.messages import ActiveRequest, ResolutionRequest, UnclosedRequest
+from contracts.topology import RPC_REPORT_ACTIVE, RPC_REPORT_RESOLUTION, RPC_REPORT_UNCLOSED
+
+log = logging.getLogger(__name__)
+
+
+class Worker(Protocol):
+    """Consumes one queue until it is cancelled."""
+
+    @property
+    def is_connected(self) -> bool: ...
+
+    async def run(self, url: str, name: str) -> None: ...
+
+
+def _projection(pool: Pool, settings: Settings) -> Worker:
+    api = TicketApi(settings.ticket_api_url, settings.ticket_api_token)
+    return Projection(pool, partial(build_if_needed, pool, api, settings.timezone))
+
+
+def _unclosed(pool: Pool, _: Settings) -> Worker:
+    return RpcServer(RPC_REPORT_UNCLOSED, UnclosedRequest, partial(unclosed_in_period.report, pool))
+
+
+def _resolution(pool: Pool, _: Settings) -> Worker:
+    return RpcServer(
+        RPC_REPORT_RESOLUTION, ResolutionRequest, partial(resolution_time_by_month.report, pool)
+    )
+
+
+def _active(pool: Pool, _: Settings) -> Worker:
+    return RpcServer(RPC_REPORT_ACTIVE, ActiveRequest, partial(active_by_category.report, pool))
+
+
+PROJECTION: Final = "projection"
+REPORTS: Final = {
+    "unclosed_in_period": _unclosed,
+    "resolution_time_by_month": _resolution,
+    "active_by_category": _active,
+}
+WORKERS: Final = {PROJECTION: _projection, **REPORTS}
+
+
+async def serve(settings: Settings, names: Iterable[str]) -> None:
+    """Run the workers until SIGTERM or SIGINT, or until one of them fails."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with database.connect(settings.database_url) as pool:
+        workers = {name: WORKERS[name](pool, settings) for name in names}
+        async with _health(settings, pool, workers), asyncio.TaskGroup() as group:
+            tasks = [
+                group.create_task(worker.run(settings.amqp_url, f"analytics_svc {name}"))
+                for name, worker in workers.items()
+            ]
+            await stop.wait()
+            log.info("stopping")
+            # Each worker first stops its intake, then finishes what runs; only then do the
+            # health server and the pool, which they use, close.
+            for task in tasks:
+                task.cancel()
+
+
+@asynccontextmanager
+async def _health(
+    settings: Settings, pool: Pool, workers: dict[str, Worker]
+) -> AsyncIterator[None]:
+    if settings.port is None:
+        yield
+        return
+    runner = web.AppRunner(health.build(pool, workers), access_log=None)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, settings.host, settings.port).start()
+        log.info("health on http://%s:%d", settings.host, settings.port)
+        yield
+    finally:
+        await runner.cleanup()

@@ -1,0 +1,196 @@
+"""Draws the three reports with pygal; the same numbers are drawn once.
+
+Every text that a chart shows is made here, every colour too. Nothing here knows the time: a
+drawing that held it could never be used again.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date, datetime
+from functools import lru_cache
+from typing import Any, Final, NamedTuple, ParamSpec
+from xml.etree.ElementTree import tostring
+
+import pygal
+from pygal.style import Style
+
+from analytics_svc.periods import Grain
+from analytics_svc.svg import FONT_SIZE, MARGIN, polish
+from contracts.vocabulary import Category
+
+# Wide enough for a page, with letters that are still read at the width of a phone.
+WIDTH: Final = 640
+HEIGHT: Final = 340
+REMEMBERED_CHARTS: Final = 256
+# More values than these would touch one another above the bars.
+VALUES_MAX: Final = 12
+# Where there are fewer bars than these, they are no wider.
+BARS_WIDE: Final = 8
+
+# At least 3:1 against white.
+BLUE: Final = "#2563eb"
+AMBER: Final = "#d97706"
+TEAL: Final = "#0f766e"
+
+CATEGORY_NAMES: Final = {
+    Category.FACILITY_MANAGEMENT: "Facility management",
+    Category.TECHNICAL_IT: "Technical / IT",
+    Category.SERVICES_COMPLAINTS: "Services & complaints",
+    None: "No category yet",
+}
+
+# Only for room: what a text looks like is svg.PAINT's.
+_STYLE: Final = Style(
+    **dict.fromkeys(
+        [
+            "label_font_size",
+            "major_label_font_size",
+            "value_font_size",
+            "title_font_size",
+            "no_data_font_size",
+        ],
+        FONT_SIZE,
+    )
+)
+
+
+class _Rhythm(NamedTuple):
+    """How the bars of a grain are labelled: at most so many, each `steps` of their place."""
+
+    labels_max: int
+    steps: tuple[int, ...]
+    place: Callable[[Any], int]
+    first: str
+    other: str
+
+
+_RHYTHMS: Final = {
+    Grain.HOUR: _Rhythm(9, (1, 3, 6, 12), lambda start: start.hour, "%-d %b", "%H:00"),
+    Grain.DAY: _Rhythm(9, (1, 2, 7, 14), lambda start: start.toordinal() - 1, "", "%-d %b"),
+    Grain.MONTH: _Rhythm(12, (1, 3, 6, 12), lambda start: start.month - 1, "%Y", "%b"),
+}
+
+# pygal holds the interpreter for milliseconds: one thread, so that the event loop and the other
+# charts take turns, and what two callers want at once is drawn once.
+_PEN = ThreadPoolExecutor(max_workers=1, thread_name_prefix="chart")
+_Numbers = ParamSpec("_Numbers")
+
+
+async def draw(
+    chart: Callable[_Numbers, str], *args: _Numbers.args, **kwargs: _Numbers.kwargs
+) -> str:
+    """Return the SVG of a chart without holding the event loop."""
+    return await asyncio.get_running_loop().run_in_executor(_PEN, lambda: chart(*args, **kwargs))
+
+
+@lru_cache(REMEMBERED_CHARTS)
+def unclosed(grain: Grain, bars: tuple[tuple[datetime, int, int], ...]) -> str:
+    """Draw (campus clock at the start, open, active) of each bucket as stacked bars."""
+    title = f"Tickets not closed, by {grain} of opening"
+    n_open, n_active = sum(bar[1] for bar in bars), sum(bar[2] for bar in bars)
+    chart = pygal.StackedBar(
+        **_options(title),
+        x_labels=_thinned([start for start, _, _ in bars], grain),
+        order_min=0,  # no guides between whole tickets
+        value_formatter=_count,
+        show_y_labels=n_open + n_active > 0,
+        no_data_text="No such tickets in this period",
+    )
+    if n_open + n_active:
+        chart.add("Open", [open_ for _, open_, _ in bars])
+        chart.add("Active", [active for _, _, active in bars])
+    return _render(
+        chart, f"{title}: {n_open} open, {n_active} active", {"Open": BLUE, "Active": AMBER}
+    )
+
+
+@lru_cache(REMEMBERED_CHARTS)
+def resolution(months: tuple[tuple[date, float | None], ...]) -> str:
+    """Draw the mean seconds to close of each month as bars; None has no bar."""
+    means = [seconds for _, seconds in months if seconds is not None]
+    unit, unit_seconds = _time_unit(max(means, default=0.0))
+    title = f"Mean time to close in {unit}, by month of opening"
+    chart = pygal.Bar(
+        **_options(title),
+        x_labels=_thinned([month for month, _ in months], Grain.MONTH),
+        print_values=len(months) <= VALUES_MAX,
+        print_values_position="top",
+        formatter=lambda mean: "" if mean is None else f"{mean:,.1f}",
+        value_formatter=lambda tick: f"{tick:,g}",
+        show_y_labels=bool(means),
+        no_data_text="No closed tickets yet",
+    )
+    if means:
+        chart.add(unit, [None if mean is None else mean / unit_seconds for _, mean in months])
+    return _render(chart, f"{title}: {len(means)} months with closed tickets", {unit: TEAL})
+
+
+@lru_cache(REMEMBERED_CHARTS)
+def active(counts: tuple[tuple[Category | None, int], ...]) -> str:
+    """Draw how many tickets are active in each category as bars, the longest on top."""
+    ranked = sorted(counts, key=lambda row: row[1])
+    title = "Active tickets, by category"
+    chart = pygal.HorizontalBar(
+        **_options(title),
+        x_labels=[CATEGORY_NAMES[category] for category, _ in ranked],
+        show_x_labels=False,
+        print_values=True,
+        print_values_position="top",
+        value_formatter=_count,
+        range=(0, max(1, ranked[-1][1] * 1.12)),  # room for the longest bar's value
+    )
+    chart.add("Active", [n for _, n in ranked])
+    heard = ", ".join(f"{CATEGORY_NAMES[category]} {n}" for category, n in reversed(ranked))
+    return _render(chart, f"{title}: {heard}", {"Active": AMBER}, value_anchor="start")
+
+
+def _options(title: str) -> dict[str, object]:
+    return {
+        "title": title,
+        "width": WIDTH,
+        "height": HEIGHT,
+        "margin": MARGIN,
+        "spacing": 10,
+        "style": _STYLE,
+        "max_scale": 6,
+        "truncate_label": -1,
+        "show_legend": False,
+        "js": [],
+        "css": [],
+    }
+
+
+def _render(
+    chart: pygal.Graph, label: str, series: Mapping[str, str], value_anchor: str = "middle"
+) -> str:
+    # The share of its room that a bar leaves free on either side: few bars don't become blocks.
+    chart._series_margin = max(0.12, 0.5 - len(chart.config.x_labels) / BARS_WIDE / 2)
+    return tostring(polish(chart.render_tree(), label, series, value_anchor), encoding="unicode")
+
+
+def _thinned(starts: Sequence[date], grain: Grain) -> list[str]:
+    """Return a label for each bar, most of them empty where there are many.
+
+    What is labelled is round: every third hour counts from midnight, every third month from
+    January, and every other week starts on a Monday.
+    """
+    rhythm = _RHYTHMS[grain]
+    fitting = (step for step in rhythm.steps if len(starts) / step <= rhythm.labels_max)
+    step = next(fitting, rhythm.steps[-1])
+    places = [rhythm.place(start) for start in starts]
+    return [
+        "" if place % step else f"{start:{rhythm.other if place else rhythm.first}}"
+        for place, start in zip(places, starts, strict=True)
+    ]
+
+
+def _time_unit(longest_seconds: float) -> tuple[str, int]:
+    """Return the unit in which the longest mean is a number that people can grasp."""
+    if longest_seconds >= 2 * 86_400:
+        return "days", 86_400
+    return ("hours", 3_600) if longest_seconds >= 2 * 3_600 else ("minutes", 60)
+
+
+def _count(value: float | None) -> str:
+    return f"{value or 0:,.0f}"

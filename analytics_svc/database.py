@@ -1,0 +1,63 @@
+"""Transactions, and one name for every way in which the database can be away."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import asyncpg
+from asyncpg.pool import PoolConnectionProxy
+
+Pool = asyncpg.Pool[asyncpg.Record]
+Connection = PoolConnectionProxy[asyncpg.Record]
+
+# A projection and three report workers, each with few statements at a time.
+POOL_MAX_CONNECTIONS = 8
+CONNECT_TIMEOUT_SECONDS = 5.0
+
+_AWAY = (
+    OSError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,  # shut down, or starting up
+    asyncpg.InsufficientResourcesError,  # too many connections, disk full
+    asyncpg.InvalidCatalogNameError,  # the database is not there yet
+    asyncpg.UndefinedTableError,  # not migrated yet
+    asyncpg.InterfaceError,  # the connection was closed under us
+)
+
+
+class DatabaseAway(Exception):
+    """The database cannot be used just now; the same work may succeed later."""
+
+
+def connect(url: str) -> Pool:
+    """Return a pool that connects when it is first used, so that a service starts without it."""
+    return asyncpg.create_pool(
+        url, min_size=0, max_size=POOL_MAX_CONNECTIONS, timeout=CONNECT_TIMEOUT_SECONDS
+    )
+
+
+@asynccontextmanager
+async def writing(pool: Pool) -> AsyncIterator[Connection]:
+    """Open a transaction; raises DatabaseAway."""
+    async with _named_errors(), pool.acquire() as connection, connection.transaction():
+        yield connection
+
+
+@asynccontextmanager
+async def snapshot(pool: Pool) -> AsyncIterator[Connection]:
+    """Open a read-only transaction in which all statements see the same rows."""
+    async with (
+        _named_errors(),
+        pool.acquire() as connection,
+        connection.transaction(isolation="repeatable_read", readonly=True),
+    ):
+        yield connection
+
+
+@asynccontextmanager
+async def _named_errors() -> AsyncIterator[None]:
+    try:
+        yield
+    except asyncpg.DataError:
+        raise  # an InterfaceError too, but the value is at fault and stays so
+    except _AWAY as error:
+        raise DatabaseAway(str(error) or type(error).__name__) from error

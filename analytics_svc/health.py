@@ -1,0 +1,51 @@
+"""Tells operators and orchestrators how the process is; holds no rule of its own."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from analytics_svc import store
+from analytics_svc.database import DatabaseAway, Pool, snapshot
+from analytics_svc.store import NotBuilt
+
+
+class Connected(Protocol):
+    """A worker, as far as its health goes."""
+
+    @property
+    def is_connected(self) -> bool: ...
+
+
+def build(pool: Pool, workers: Mapping[str, Connected]) -> web.Application:
+    """Return the application with its three addresses."""
+
+    async def live(_: web.Request) -> web.Response:
+        return web.json_response({"status": "live"})
+
+    async def ready(_: web.Request) -> web.Response:
+        missing = [f"broker ({name})" for name, w in workers.items() if not w.is_connected]
+        try:
+            async with snapshot(pool) as connection:
+                await store.fetch_built(connection)
+        except DatabaseAway:
+            missing.append("database")
+        except NotBuilt:
+            missing.append("read model")
+        if missing:
+            return web.json_response({"status": "not ready", "missing": missing}, status=503)
+        return web.json_response({"status": "ready"})
+
+    async def metrics(_: web.Request) -> web.Response:
+        return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    app = web.Application()
+    app.add_routes(
+        [
+            web.get("/health/live", live),
+            web.get("/health/ready", ready),
+            web.get("/metrics", metrics),
+        ]
+    )
+    return app

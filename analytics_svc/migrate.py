@@ -1,0 +1,17 @@
+"""Brings the schema `analytics` up to date; a command of its own, never a service's start."""
+
+from pathlib import Path
+from typing import Final
+
+from alembic import command
+from alembic.config import Config
+
+URL_ATTRIBUTE: Final = "database_url"
+
+
+def migrate(database_url: str) -> None:
+    """Apply the migrations that are missing; safe to run again."""
+    config = Config(attributes={URL_ATTRIBUTE: database_url})
+    config.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
+    config.set_main_option("path_separator", "os")
+    command.upgrade(config, "head")
