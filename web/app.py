@@ -1,0 +1,61 @@
+"""Builds the web tier: its parts, what lives as long as it does, and its addresses."""
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+
+from bus.rpc_client import RpcClient
+from web.assets import Assets
+from web.forms import FORM_MAX_BYTES
+from web.keys import ASSETS, LIVE, RENDERER, RPC, SETTINGS, TICKET_API
+from web.live import Live
+from web.metrics import measure
+from web.pages.errors import answer_errors
+from web.render import Renderer
+from web.routes import ROUTES
+from web.security import add_headers
+from web.settings import Settings
+from web.ticket_api import TicketApi
+
+
+def build_app(settings: Settings) -> web.Application:
+    """Return the application; raises SettingsError where htmx is not installed."""
+    app = web.Application(middlewares=[measure, answer_errors], client_max_size=FORM_MAX_BYTES)
+    app[SETTINGS] = settings
+    app[ASSETS] = Assets(settings.node_modules)
+    app[RENDERER] = Renderer(settings, app[ASSETS])
+    app[TICKET_API] = TicketApi(settings.ticket_api_url, settings.ticket_api_token)
+    app[RPC] = RpcClient(settings.amqp_url, "web rpc")
+    app[LIVE] = Live()
+    app.cleanup_ctx.append(_clients)
+    app.on_response_prepare.append(add_headers)
+    # Streams never finish by themselves: end them first, or they would hold up the stop.
+    app.on_shutdown.append(_end_streams)
+    app.add_routes(ROUTES)
+    return app
+
+
+async def _clients(app: web.Application) -> AsyncIterator[None]:
+    async with (
+        app[TICKET_API],
+        _running(app[RPC].run()),
+        _running(app[LIVE].run(app[SETTINGS].amqp_url)),
+        _running(app[LIVE].ping()),
+    ):
+        yield
+
+
+async def _end_streams(app: web.Application) -> None:
+    app[LIVE].close()
+
+
+@asynccontextmanager
+async def _running(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)

@@ -1,0 +1,54 @@
+"""Reads a posted form; what is no form is an error, never mangled text."""
+
+from urllib.parse import parse_qsl
+from uuid import UUID, uuid4, uuid5
+
+from aiohttp import web
+
+from contracts.rest import Problem
+
+# Enough for 10 000 characters of any script, percent-encoded, and for nothing much larger.
+FORM_MAX_BYTES = 128 * 1024
+FIELDS_MAX = 20
+
+
+async def read_form(request: web.Request) -> dict[str, str]:
+    """Return the form's fields, the last value of each.
+
+    Raises HTTPRequestEntityTooLarge over FORM_MAX_BYTES, HTTPUnsupportedMediaType for another
+    kind of body and HTTPBadRequest for one that is not UTF-8.
+    """
+    if request.content_type != "application/x-www-form-urlencoded":
+        raise web.HTTPUnsupportedMediaType
+    body = await request.read()
+    try:
+        return dict(
+            parse_qsl(
+                body.decode(), keep_blank_values=True, errors="strict", max_num_fields=FIELDS_MAX
+            )
+        )
+    except ValueError:
+        raise web.HTTPBadRequest from None
+
+
+def read_number(text: str | None) -> int:
+    """Return a whole number from a form or an address, 0 where there is none."""
+    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 20 else 0
+
+
+def key_of(form_key: str, text: str) -> UUID:
+    """Return the idempotency key of one text in one form.
+
+    It is made of both: a double click, F5 and “back” repeat a submission, while a text that was
+    edited after “back” is another one. A form without a usable key counts as new.
+    """
+    try:
+        return uuid5(UUID(form_key), text)
+    except ValueError:
+        return uuid4()
+
+
+def reason(problem: Problem) -> str:
+    """Return why a text is refused, as a sentence."""
+    reasons = "; ".join(error.message for error in problem.errors or ())
+    return f"The text {reasons}." if reasons else problem.detail

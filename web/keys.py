@@ -1,0 +1,20 @@
+"""Where an application keeps its parts; a leaf module."""
+
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+if TYPE_CHECKING:
+    from bus.rpc_client import RpcClient
+    from web.assets import Assets
+    from web.live import Live
+    from web.render import Renderer
+    from web.settings import Settings
+    from web.ticket_api import TicketApi
+
+SETTINGS: "web.AppKey[Settings]" = web.AppKey("settings")
+ASSETS: "web.AppKey[Assets]" = web.AppKey("assets")
+RENDERER: "web.AppKey[Renderer]" = web.AppKey("renderer")
+TICKET_API: "web.AppKey[TicketApi]" = web.AppKey("ticket_api")
+RPC: "web.AppKey[RpcClient]" = web.AppKey("rpc")
+LIVE: "web.AppKey[Live]" = web.AppKey("live")

@@ -1,0 +1,1 @@
+"""One module a page: parse, ask, respond. The template has the same stem."""

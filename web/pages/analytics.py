@@ -1,0 +1,200 @@
+"""The three reports: chart, the same numbers as a table and as CSV, and what they mean.
+
+The numbers come from the report workers as they are; nothing is counted here.
+"""
+
+import csv
+import io
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
+
+from aiohttp import web
+from pydantic import ValidationError
+
+from bus.rpc import RpcError
+from contracts.fields import format_instant
+from contracts.messages import ActiveReport, ResolutionReport, UnclosedReport, UnclosedRequest
+from contracts.rest import FieldError, field_errors
+from contracts.vocabulary import PeriodUnit
+from web import reports
+from web.keys import RPC, SETTINGS
+from web.render import Page, blocks_response, page_response, wants_fragment
+from web.role import require_helpdesk
+
+TEMPLATE = "analytics.html"
+# A chart becomes part of our own page, so it must hold nothing that acts. The analytics service
+# promises that; this is the second lock.
+_ACTS = re.compile(r"<\s*(script|foreignobject|iframe|style|a)\b|\son\w+\s*=|javascript:", re.I)
+# A spreadsheet takes what starts like this for a formula (OWASP, "CSV Injection").
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+TITLES = {
+    "": "Reports",
+    "unclosed": "Unclosed tickets in a period",
+    "resolution": "Resolution time by month",
+    "active": "Active tickets by category",
+}
+
+Report = UnclosedReport | ResolutionReport | ActiveReport
+Cell = str | int | float | datetime | None
+
+
+@dataclass(frozen=True)
+class Period:
+    """The form of the first report, as typed, and what is wrong with it."""
+
+    last: str = "7"
+    unit: str = PeriodUnit.DAYS.value
+    errors: tuple[FieldError, ...] = ()
+
+    @property
+    def query(self) -> str:
+        return urlencode({"last": self.last, "unit": self.unit})
+
+    def error_of(self, field: str) -> str:
+        """Return what is wrong with a field, empty where it is right."""
+        return "; ".join(error.message for error in self.errors if error.field == field)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnalyticsPage(Page):
+    analysis: str = ""
+    period: Period
+    report: Report | None = None
+    chart: str = ""  # SVG that may stand in the page
+    away: str = ""
+    timezone: ZoneInfo
+
+    @property
+    def heading(self) -> str:
+        return TITLES[self.analysis]
+
+    @property
+    def tabs(self) -> list[tuple[str, str]]:
+        return [(name, title) for name, title in TITLES.items() if name]
+
+    @property
+    def query(self) -> str:
+        """Return the part of the address that the downloads need too."""
+        return f"?{self.period.query}" if self.analysis == "unclosed" else ""
+
+    def tickets_of_month(self, month: str, *status: str) -> str:
+        """Return the address of the list of the tickets opened in a campus month."""
+        start = datetime.strptime(month, "%Y-%m").replace(tzinfo=self.timezone)
+        end = start.replace(year=start.year + start.month // 12, month=start.month % 12 + 1)
+        return self.tickets_between(start, end, *status)
+
+    @staticmethod
+    def tickets_between(start: datetime, end: datetime, *status: str) -> str:
+        """Return the address of the list of the tickets opened from `start` up to `end`."""
+        pairs = [("status", value) for value in status]
+        pairs += [("opened_from", format_instant(start)), ("opened_to", format_instant(end))]
+        return f"/tickets?{urlencode(pairs)}"
+
+
+async def choose(request: web.Request) -> web.Response:
+    """Show the three analyses."""
+    return page_response(request, TEMPLATE, _page(request, ""))
+
+
+async def show(request: web.Request) -> web.Response:
+    """Show one report; where its worker is away the page says so, and stays usable."""
+    page, status = await _load(request)
+    if wants_fragment(request):
+        return blocks_response(request, TEMPLATE, page, ["analysis"], status=status)
+    return page_response(request, TEMPLATE, page, status=status)
+
+
+async def download(request: web.Request) -> web.Response:
+    """Return one report's chart or its rows as a file."""
+    page, status = await _load(request)
+    if page.report is None:
+        return page_response(request, TEMPLATE, page, status=status)
+    kind = request.match_info["kind"]
+    headers = {
+        "Cache-Control": "private, no-cache",
+        "Content-Disposition": f'attachment; filename="{page.analysis}.{kind}"',
+    }
+    if kind == "svg":
+        return web.Response(text=page.chart, content_type="image/svg+xml", headers=headers)
+    return web.Response(text=to_csv(_rows(page.report)), content_type="text/csv", headers=headers)
+
+
+async def _load(request: web.Request) -> tuple[AnalyticsPage, int]:
+    page = _page(request, request.match_info["analysis"])
+    if page.period.errors:
+        return page, 422
+    try:
+        report = await _ask(request, page)
+        chart = safe_svg(report.svg)
+    except ValidationError as error:
+        errors = tuple(field_errors(error.errors()))
+        return replace(page, period=replace(page.period, errors=errors)), 422
+    except RpcError as error:
+        if error.code == "bad_request":
+            period = replace(page.period, errors=tuple(error.errors))
+            return replace(page, period=period), 422
+        return replace(page, away=str(error)), 503
+    return replace(page, report=report, chart=chart), 200
+
+
+async def _ask(request: web.Request, page: AnalyticsPage) -> Report:
+    rpc = request.app[RPC]
+    if page.analysis == "unclosed":
+        last = int(page.period.last)
+        fields = {"last": last, "unit": page.period.unit}
+        return await reports.unclosed(rpc, UnclosedRequest.model_validate(fields))
+    return await (reports.resolution if page.analysis == "resolution" else reports.active)(rpc)
+
+
+def _page(request: web.Request, analysis: str) -> AnalyticsPage:
+    role = require_helpdesk(request)
+    query = request.query
+    last, unit = query.get("last", "7").strip(), query.get("unit", PeriodUnit.DAYS.value)
+    errors: tuple[FieldError, ...] = ()
+    if not re.fullmatch(r"-?[0-9]{1,12}", last, re.ASCII):
+        errors = (FieldError(field="last", message="must be a whole number"),)
+    return AnalyticsPage(
+        role=role,
+        section="analytics",
+        analysis=analysis,
+        period=Period(last, unit, errors),
+        timezone=request.app[SETTINGS].timezone,
+    )
+
+
+def safe_svg(svg: str) -> str:
+    """Return the chart for use inside a page; raises RpcError where it holds what could act."""
+    if _ACTS.search(svg):
+        raise RpcError("internal", "The chart is not safe to show.")
+    return svg
+
+
+def to_csv(rows: Iterable[Iterable[Cell]]) -> str:
+    """Return RFC 4180 text whose cells no spreadsheet takes for formulas."""
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\r\n").writerows([map(_cell, row) for row in rows])
+    return out.getvalue()
+
+
+def _cell(value: Cell) -> str | int | float:
+    if isinstance(value, datetime):
+        return format_instant(value)
+    if isinstance(value, str) and value.startswith(_FORMULA):
+        return f"'{value}"
+    return "" if value is None else value
+
+
+def _rows(report: Report) -> list[tuple[Cell, ...]]:
+    if isinstance(report, UnclosedReport):
+        buckets = [(b.start, b.opened, b.open, b.active) for b in report.buckets]
+        return [("start", "opened", "open", "active"), *buckets]
+    if isinstance(report, ResolutionReport):
+        months = [(m.month, m.closed, m.still_open, m.mean_seconds) for m in report.months]
+        return [("month", "closed", "still_open", "mean_seconds"), *months]
+    categories = [(c.category.value, c.active) for c in report.categories]
+    return [("category", "active"), *categories, ("none", report.uncategorised)]

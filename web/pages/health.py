@@ -1,0 +1,33 @@
+"""What operators and their probes read."""
+
+import asyncio
+
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from web.keys import LIVE, RPC, TICKET_API
+
+
+async def live(_request: web.Request) -> web.Response:
+    """Say that the process runs."""
+    return web.json_response({"status": "live"})
+
+
+async def ready(request: web.Request) -> web.Response:
+    """Say whether pages can be served; without a broker they can, only less of them."""
+    has_tickets = await request.app[TICKET_API].is_ready()
+    has_broker = request.app[RPC].is_connected and request.app[LIVE].is_connected
+    missing = [
+        name
+        for name, is_there in (("ticket service", has_tickets), ("broker", has_broker))
+        if not is_there
+    ]
+    status = "ready" if not missing else "degraded" if has_tickets else "unavailable"
+    body = {"status": status, "missing": missing}
+    return web.json_response(body, status=200 if has_tickets else 503)
+
+
+async def metrics(_request: web.Request) -> web.Response:
+    """Return the process's figures in Prometheus's text format."""
+    text = await asyncio.get_running_loop().run_in_executor(None, generate_latest)
+    return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE_LATEST})

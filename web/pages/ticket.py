@@ -1,0 +1,312 @@
+"""One ticket: its description, thread and history, and everything that changes it.
+
+Without htmx a change answers with a redirect to the page; with htmx it answers with the blocks
+that the change concerns. Text that is being typed is never replaced.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from hashlib import sha256
+from uuid import uuid4
+
+from aiohttp import web
+
+from contracts.fields import ID_MAX
+from contracts.rest import Ticket
+from contracts.vocabulary import Category, Role, Status
+from web.filters import LABELS
+from web.forms import key_of, read_form, read_number, reason
+from web.keys import LIVE, TICKET_API
+from web.pages.unsent import Draft, unsent_response
+from web.render import Page, blocks_response, page_response, wants_fragment
+from web.role import require_role
+from web.said import SENTENCES, find_said, forget_said, redirect
+from web.ticket_api import ApiError, Thread, Unavailable
+
+TEMPLATE = "ticket.html"
+# What a live update replaces: everything but the box for a new message. The browser leaves an
+# open editor alone too (`morphSkip` in base.html).
+LIVE_BLOCKS = ("head", "description", "editor", "actions", "thread", "history")
+# Each try loses against one more change in between; people never get near that.
+EDIT_TRIES = 4
+# Where the focus goes after a change that takes away the button that was pressed.
+FOCUS_AFTER = {"description": "editor", "active": "title", "closed": "title"}
+
+
+@dataclass(frozen=True)
+class Editor:
+    """The form for the description.
+
+    `version` and `was` say what the typed text started from; `theirs` is what somebody else
+    saved meanwhile.
+    """
+
+    text: str
+    version: int
+    was: str
+    error: str = ""
+    theirs: str | None = None
+
+    @property
+    def is_open(self) -> bool:
+        return bool(self.error) or self.theirs is not None
+
+
+@dataclass(frozen=True)
+class Reply:
+    """The form for a message; `key` makes a repeated submission the same message."""
+
+    key: str
+    text: str = ""
+    error: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TicketPage(Page):
+    ticket: Ticket
+    thread: Thread
+    editor: Editor
+    reply: Reply
+    now: datetime
+    since: int
+    focus: str = ""
+    categories: tuple[Category, ...] = tuple(Category)
+
+    @property
+    def category_was(self) -> str:
+        return _category(self.ticket)
+
+    @property
+    def is_helpdesk(self) -> bool:
+        return self.role is Role.HELPDESK
+
+    @property
+    def is_closed(self) -> bool:
+        return self.ticket.status is Status.CLOSED
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClosedPage(Page):
+    ticket_id: int
+    closed_at: datetime
+
+
+async def show(request: web.Request) -> web.Response:
+    """Show the ticket; htmx gets what is new after the version that it has `seen`."""
+    role, ticket_id = require_role(request), _ticket_id(request)
+    try:
+        page = await _load(request, role, ticket_id)
+    except ApiError as error:
+        return _closed_response(request, role, ticket_id, error)
+    if wants_fragment(request):
+        if page.ticket.version <= read_number(request.query.get("seen")):
+            return web.Response(status=204)
+        return _blocks(request, replace(page, said=_news(page)), LIVE_BLOCKS)
+    said = find_said(request)
+    response = page_response(request, TEMPLATE, replace(page, said=said))
+    if said:
+        forget_said(response)
+    return response
+
+
+async def edit_description(request: web.Request) -> web.Response:
+    """Save the description; where somebody else saved another one meanwhile, show both."""
+    role, ticket_id = require_role(request), _ticket_id(request)
+    form = await read_form(request)
+    text, version, was = form.get("text", ""), form.get("version", ""), form.get("was", "")
+    try:
+        await _edit(request, role, ticket_id, form, _description, description=text)
+    except (ApiError, Unavailable) as error:
+        problem = error.problem if isinstance(error, ApiError) else None
+        if problem and problem.status == 412 and problem.ticket:
+            editor = _editor(problem.ticket, text=text, theirs=problem.ticket.description)
+            return await _again(request, role, ticket_id, 409, ["editor"], editor=editor)
+        if problem and problem.status == 422:
+            editor = Editor(text, read_number(version), was, reason(problem))
+            return await _again(request, role, ticket_id, 422, ["editor"], editor=editor)
+        draft = Draft(
+            action=request.path,
+            label="Describe the problem",
+            button="Save description",
+            text=text,
+            hidden={"version": version, "was": was},
+        )
+        return unsent_response(request, role, draft, error)
+    return await _done(request, role, ticket_id, "description", ["editor"])
+
+
+async def correct_category(request: web.Request) -> web.Response:
+    """Set the category; the ticket service takes it from helpdesk only."""
+    role, ticket_id = require_role(request), _ticket_id(request)
+    form = await read_form(request)
+    try:
+        await _edit(request, role, ticket_id, form, _category, category=form.get("category", ""))
+    except ApiError as error:
+        if error.problem.status != 412:
+            raise
+        alert = "Somebody else changed the category meanwhile. Please look again."
+        return await _again(request, role, ticket_id, 409, LIVE_BLOCKS, alert=alert)
+    return await _done(request, role, ticket_id, "category")
+
+
+async def move(request: web.Request) -> web.Response:
+    """Move the ticket one step forward; the ticket service takes it from helpdesk only."""
+    role, ticket_id = require_role(request), _ticket_id(request)
+    form = await read_form(request)
+    ticket = await request.app[TICKET_API].move(role, ticket_id, form.get("status", ""))
+    return await _done(request, role, ticket_id, ticket.status.value)
+
+
+async def send_message(request: web.Request) -> web.Response:
+    """Add a message; the same form and text again add it once."""
+    role, ticket_id = require_role(request), _ticket_id(request)
+    form = await read_form(request)
+    text, key = form.get("text", ""), form.get("key", "")
+    try:
+        await request.app[TICKET_API].send_message(role, ticket_id, text, key_of(key, text))
+    except (ApiError, Unavailable) as error:
+        if isinstance(error, ApiError) and error.problem.status == 422:
+            reply = Reply(key, text, reason(error.problem))
+            return await _again(request, role, ticket_id, 422, ["reply"], reply=reply)
+        draft = Draft(
+            action=request.path,
+            label="Message",
+            button="Send message",
+            text=text,
+            hidden={"key": key},
+        )
+        return unsent_response(request, role, draft, error)
+    return await _done(request, role, ticket_id, "message", ["reply"])
+
+
+async def _edit(
+    request: web.Request,
+    role: Role,
+    ticket_id: int,
+    form: dict[str, str],
+    field_of: Callable[[Ticket], str],
+    **changes: str,
+) -> None:
+    """Change a field; ApiError 412 only where that field is not what the form started from.
+
+    A message or a status in between makes a new version too, but is no conflict for a person;
+    nor is finding the new value there already, when a save is repeated.
+    """
+    version = read_number(form.get("version"))
+    for tries_left in reversed(range(EDIT_TRIES)):
+        try:
+            await request.app[TICKET_API].edit(role, ticket_id, version, **changes)
+            return
+        except ApiError as error:
+            current = error.problem.ticket
+            if error.problem.status != 412 or current is None:
+                raise
+            if field_of(current) == _digest(*changes.values()):
+                return
+            if field_of(current) != form.get("was") or not tries_left:
+                raise
+            version = current.version
+
+
+def _description(ticket: Ticket) -> str:
+    return _digest(ticket.description)
+
+
+def _category(ticket: Ticket) -> str:
+    return _digest(ticket.category or "")
+
+
+def _digest(text: str) -> str:
+    # Only tells equal from different; browsers send line ends as CRLF.
+    return sha256(text.replace("\r\n", "\n").strip().encode()).hexdigest()[:16]
+
+
+def _editor(ticket: Ticket, text: str = "", theirs: str | None = None) -> Editor:
+    return Editor(text or ticket.description, ticket.version, _description(ticket), "", theirs)
+
+
+async def _load(request: web.Request, role: Role, ticket_id: int) -> TicketPage:
+    since = request.app[LIVE].position
+    api = request.app[TICKET_API]
+    ticket, thread = await asyncio.gather(api.ticket(role, ticket_id), api.thread(role, ticket_id))
+    return TicketPage(
+        role=role,
+        section="tickets",
+        ticket=ticket,
+        thread=thread,
+        editor=_editor(ticket),
+        reply=Reply(str(uuid4())),
+        now=datetime.now(UTC),
+        since=since,
+    )
+
+
+def _blocks(
+    request: web.Request,
+    page: TicketPage,
+    names: Sequence[str],
+    replaced: Sequence[str] = (),
+    status: int = 200,
+) -> web.Response:
+    return blocks_response(request, TEMPLATE, page, names, replaced=replaced, status=status)
+
+
+async def _done(
+    request: web.Request, role: Role, ticket_id: int, said: str, replaced: Sequence[str] = ()
+) -> web.Response:
+    """Answer a change that was made; `replaced` are the forms that start afresh."""
+    if not wants_fragment(request):
+        return redirect(f"/tickets/{ticket_id}", said)
+    page = await _load(request, role, ticket_id)
+    page = replace(page, said=SENTENCES[said], focus=FOCUS_AFTER.get(said, ""))
+    names = dict.fromkeys((*LIVE_BLOCKS, *replaced))
+    return _blocks(request, page, list(names), replaced)
+
+
+async def _again(
+    request: web.Request,
+    role: Role,
+    ticket_id: int,
+    status: int,
+    names: Sequence[str],
+    *,
+    editor: Editor | None = None,
+    reply: Reply | None = None,
+    alert: str = "",
+) -> web.Response:
+    """Answer a change that was not made, with the typed text."""
+    page = await _load(request, role, ticket_id)
+    page = replace(page, editor=editor or page.editor, reply=reply or page.reply, alert=alert)
+    if wants_fragment(request):
+        return _blocks(request, page, names, () if alert else names, status)
+    return page_response(request, TEMPLATE, page, status=status)
+
+
+def _closed_response(
+    request: web.Request, role: Role, ticket_id: int, error: ApiError
+) -> web.Response:
+    """Answer a user who looks at a closed ticket: that it was closed, and when, is all."""
+    if error.problem.closed_at is None:
+        raise error
+    page = ClosedPage(
+        role=role, section="tickets", ticket_id=ticket_id, closed_at=error.problem.closed_at
+    )
+    if wants_fragment(request):
+        # A text that is being typed stays where it is; it can still be copied.
+        return blocks_response(request, "closed.html", page, LIVE_BLOCKS)
+    return page_response(request, "closed.html", page)
+
+
+def _news(page: TicketPage) -> str:
+    last = page.thread.history[-1]
+    who = LABELS[last.role] if last.role else "The classifier"
+    return f"Updated: {who} {LABELS[last.action]}."
+
+
+def _ticket_id(request: web.Request) -> int:
+    ticket_id = int(request.match_info["id"])
+    if ticket_id > ID_MAX:
+        raise web.HTTPNotFound
+    return ticket_id

@@ -1,0 +1,162 @@
+"""Turns a page's context into HTML: the whole page, or named blocks of it for htmx.
+
+The server decides which blocks a request gets; a block is named like the DOM id that it fills.
+"""
+
+import gzip
+from collections import OrderedDict
+from collections.abc import Container, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from aiohttp import web
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import escape
+
+from contracts.rest import Ticket
+from contracts.vocabulary import Role
+from web import filters
+from web.assets import Assets
+from web.keys import RENDERER
+from web.settings import Settings
+
+# Below this, compressing costs more than it saves: a packet carries about 1.4 kB.
+GZIP_MIN_BYTES = 2_000
+GZIP_LEVEL = 1
+# Rows kept as they were rendered, about 1 kB each.
+ROWS_MAX = 4_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """What every page shows around its own content."""
+
+    role: Role | None
+    section: str = ""
+    said: str = ""
+    alert: str = ""
+
+
+class Renderer:
+    """The templates, compiled once."""
+
+    def __init__(self, settings: Settings, assets: Assets) -> None:
+        self._environment = Environment(
+            loader=PackageLoader("web"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            auto_reload=False,
+        )
+        clock = filters.Clock(settings.timezone)
+        self._environment.filters |= {
+            "label": filters.LABELS.__getitem__,
+            "title": filters.title,
+            "duration": filters.duration,
+            "month_name": filters.month_name,
+            "number": filters.number,
+            "mark": filters.mark,
+            "local_time": clock.local_time,
+            "moment": clock.moment,
+            "when": clock.when,
+            "ago": clock.ago,
+        }
+        self._environment.globals |= {"static": assets.address, "timezone": settings.timezone.key}
+
+        self._rows: OrderedDict[tuple[int, int, str], str] = OrderedDict()
+
+    def rows(self, tickets: Iterable[Ticket], now: datetime, query: str) -> str:
+        """Return the rows of a list.
+
+        Rendering is the ceiling of a list (FIGURES.md), so a row is kept as long as its ticket's
+        version and its age in words stay the same; one with marked words is not worth keeping.
+        """
+        if query:
+            return "".join(self._row(ticket, now, query) for ticket in tickets)
+        parts = []
+        for ticket in tickets:
+            key = (ticket.id, ticket.version, filters.age(ticket.opened_at, now))
+            row = self._rows.get(key)
+            if row is None:
+                row = self._rows[key] = self._row(ticket, now, "")
+                if len(self._rows) > ROWS_MAX:
+                    self._rows.popitem(last=False)
+            else:
+                self._rows.move_to_end(key)
+            parts.append(row)
+        return "".join(parts)
+
+    def _row(self, ticket: Ticket, now: datetime, query: str) -> str:
+        row = self._environment.get_template("row.html")
+        return row.render(ticket=ticket, now=now, query=query)
+
+    def page(self, template: str, page: object) -> str:
+        """Return the whole page."""
+        return self._environment.get_template(template).render(page=page)
+
+    def block(self, template: str, name: str, page: object) -> str:
+        """Return one block of it."""
+        found = self._environment.get_template(template)
+        return "".join(found.blocks[name](found.new_context({"page": page})))
+
+
+def wants_fragment(request: web.Request) -> bool:
+    """Tell whether htmx asks for a part of a page (not for a whole one, as after “back”)."""
+    headers = request.headers
+    return headers.get("HX-Request") == "true" and headers.get("HX-Request-Type") != "full"
+
+
+def page_response(
+    request: web.Request, template: str, page: Page, *, status: int = 200
+) -> web.Response:
+    """Return a whole page."""
+    return html_response(request, request.app[RENDERER].page(template, page), status)
+
+
+def blocks_response(
+    request: web.Request,
+    template: str,
+    page: Page,
+    names: Iterable[str],
+    *,
+    replaced: Container[str] = (),
+    status: int = 200,
+) -> web.Response:
+    """Return named blocks, each for the element whose id is its name, and what the page says.
+
+    Blocks are morphed into the page, which keeps focus, scroll position and typed text; those
+    `replaced` (forms that start afresh) are put in place of the old ones.
+    """
+    renderer = request.app[RENDERER]
+    parts = [
+        partial(
+            name,
+            renderer.block(template, name, page),
+            "outerHTML" if name in replaced else "outerMorph",
+        )
+        for name in names
+    ]
+    parts.append(partial("said", escape(page.said), "innerHTML"))
+    parts.append(partial("alert", escape(page.alert), "innerHTML"))
+    return html_response(request, "".join(parts), status)
+
+
+def partial(target: str, html: str, swap: str) -> str:
+    """Return htmx's envelope for a part of the page that has an id."""
+    return f'<hx-partial hx-target="#{target}" hx-swap="{swap}">{html}</hx-partial>\n'
+
+
+def html_response(request: web.Request, html: str, status: int = 200) -> web.Response:
+    """Return HTML that browsers keep only to go back to, compressed where that pays."""
+    body = html.encode()
+    headers = {
+        "Cache-Control": "private, no-cache",
+        "Vary": "HX-Request, HX-Request-Type, Accept-Encoding, Cookie",
+    }
+    if len(body) >= GZIP_MIN_BYTES and "gzip" in request.headers.get("Accept-Encoding", ""):
+        body = gzip.compress(body, GZIP_LEVEL, mtime=0)
+        headers["Content-Encoding"] = "gzip"
+    return web.Response(
+        body=body, status=status, headers=headers, content_type="text/html", charset="utf-8"
+    )

@@ -1,0 +1,80 @@
+"""Who is at the browser: a role in a cookie, since there are no accounts.
+
+The cookie is no secret and no proof; what a role may do is enforced by the ticket service and by
+`require_helpdesk`, on every request.
+"""
+
+from urllib.parse import quote, urlsplit
+
+from aiohttp import web
+
+from contracts.vocabulary import Role
+from web.keys import SETTINGS
+
+COOKIE = "role"
+# The longest that browsers keep a cookie: 400 days (RFC 6265bis, section 5.5).
+COOKIE_MAX_AGE_SECONDS = 400 * 24 * 3600
+HOME = "/tickets"
+
+
+class NotHelpdesk(Exception):
+    """The page is for helpdesk only."""
+
+
+def find_role(request: web.Request) -> Role | None:
+    """Return the role, None where the cookie is absent or forged."""
+    try:
+        return Role(request.cookies.get(COOKIE, ""))
+    except ValueError:
+        return None
+
+
+def require_role(request: web.Request) -> Role:
+    """Return the role; redirects to the entry page, which leads back here, where there is none."""
+    role = find_role(request)
+    if role is None:
+        wanted = request.raw_path if request.method == "GET" else HOME
+        raise web.HTTPSeeOther("/" if wanted == HOME else f"/?next={quote(wanted, safe='/')}")
+    return role
+
+
+def require_helpdesk(request: web.Request) -> Role:
+    """Return the role helpdesk; raises NotHelpdesk for a user."""
+    role = require_role(request)
+    if role is not Role.HELPDESK:
+        raise NotHelpdesk
+    return role
+
+
+def safe_next(wanted: str) -> str:
+    """Return the address to go on to: `wanted` where it is a path of ours, else the list."""
+    parts = urlsplit(wanted)
+    is_ours = (
+        wanted.startswith("/")
+        and not wanted.startswith(("//", "/\\"))
+        and wanted.isprintable()
+        and not parts.scheme
+        and not parts.netloc
+    )
+    return wanted if is_ours and parts.path != "/" else HOME
+
+
+def remember_role(request: web.Request, response: web.Response, role: Role) -> None:
+    """Set the cookie, for TLS only where the browser came over TLS."""
+    is_secure = request.secure or (
+        request.app[SETTINGS].is_behind_proxy
+        and request.headers.get("X-Forwarded-Proto", "").lower() == "https"
+    )
+    response.set_cookie(
+        COOKIE,
+        role,
+        max_age=COOKIE_MAX_AGE_SECONDS,
+        httponly=True,
+        samesite="Lax",
+        secure=is_secure,
+    )
+
+
+def forget_role(response: web.Response) -> None:
+    """Delete the cookie."""
+    response.del_cookie(COOKIE, httponly=True, samesite="Lax")

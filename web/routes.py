@@ -1,0 +1,30 @@
+"""The whole table of addresses (DESIGN.md, "Web: the addresses")."""
+
+from aiohttp import web
+
+from web.pages import analytics, entry, health, hints, static, stream, ticket, tickets
+
+ID = "{id:[0-9]{1,16}}"
+ANALYSIS = "{analysis:unclosed|resolution|active}"
+
+ROUTES = (
+    web.get("/", entry.show),
+    web.post("/enter", entry.enter),
+    web.post("/leave", entry.leave),
+    web.get("/tickets", tickets.show),
+    web.post("/tickets", tickets.report),
+    web.get("/tickets/hints", hints.show),
+    web.get(f"/tickets/{ID}", ticket.show),
+    web.post(f"/tickets/{ID}/description", ticket.edit_description),
+    web.post(f"/tickets/{ID}/category", ticket.correct_category),
+    web.post(f"/tickets/{ID}/status", ticket.move),
+    web.post(f"/tickets/{ID}/messages", ticket.send_message),
+    web.get("/analytics", analytics.choose),
+    web.get(f"/analytics/{ANALYSIS}", analytics.show),
+    web.get(f"/analytics/{ANALYSIS}.{{kind:svg|csv}}", analytics.download),
+    web.get("/live", stream.show),
+    web.get("/health/live", health.live),
+    web.get("/health/ready", health.ready),
+    web.get("/metrics", health.metrics),
+    web.get("/static/{name}", static.show),
+)

@@ -1,0 +1,36 @@
+"""One sentence about what was just done, carried over a redirect by a cookie that lives once."""
+
+from aiohttp import web
+
+COOKIE = "said"
+MAX_AGE_SECONDS = 20
+SENTENCES = {
+    "reported": "Thank you. The problem is reported, and you can follow it here.",
+    "description": "The description is saved.",
+    "category": "The category is saved.",
+    "active": "Work has started.",
+    "closed": "The ticket is closed.",
+    "message": "The message is sent.",
+}
+
+
+def redirect(location: str, code: str) -> web.Response:
+    """Return a redirect after a POST; the page there says the sentence of `code`."""
+    response = web.Response(status=303, headers={"Location": location})
+    set_said(response, code)
+    return response
+
+
+def set_said(response: web.Response, code: str) -> None:
+    """Let the next page say the sentence of `code`."""
+    response.set_cookie(COOKIE, code, max_age=MAX_AGE_SECONDS, httponly=True, samesite="Lax")
+
+
+def find_said(request: web.Request) -> str:
+    """Return the sentence to say on this page, empty where there is none."""
+    return SENTENCES.get(request.cookies.get(COOKIE, ""), "")
+
+
+def forget_said(response: web.Response) -> None:
+    """Don't say it again."""
+    response.del_cookie(COOKIE, httponly=True, samesite="Lax")

@@ -1,0 +1,207 @@
+"""The ticket service's REST interface as typed calls: connections are kept, every call ends.
+
+Knows nothing of pages. What the service refuses becomes an ApiError with the service's own
+problem; a service that is away, too slow or broken becomes Unavailable.
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self, TypeVar
+from uuid import UUID
+
+import aiohttp
+from pydantic import BaseModel, ValidationError
+
+from contracts.rest import (
+    Counts,
+    EditTicket,
+    History,
+    HistoryItem,
+    Message,
+    Messages,
+    MoveTicket,
+    OpenTicket,
+    Problem,
+    SendMessage,
+    SimilarTicket,
+    SimilarTickets,
+    Ticket,
+    TicketPage,
+    field_errors,
+)
+from contracts.vocabulary import Category, Role
+
+log = logging.getLogger(__name__)
+
+# A page that takes longer than this is worth less than a clear sentence.
+DEADLINE_SECONDS = 3.0
+READY_SECONDS = 1.0
+# The service closes idle connections later than this, so a reused one is not about to go away.
+KEEPALIVE_SECONDS = 15.0
+CONNECTIONS_MAX = 100
+SIMILAR_SHOWN = 3
+
+BodyT = TypeVar("BodyT", bound=BaseModel)
+Params = Sequence[tuple[str, str]]
+
+
+class ApiError(Exception):
+    """The ticket service refused; `problem` says why, in words for people."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.detail)
+        self.problem = problem
+
+
+class Unavailable(Exception):
+    """The ticket service cannot be reached, takes too long, or has a defect of its own."""
+
+
+@dataclass(frozen=True)
+class Thread:
+    """What was said under a ticket and what was done to it, oldest first."""
+
+    messages: list[Message]
+    history: list[HistoryItem]
+
+
+class TicketApi:
+    """One client for the whole process: `async with TicketApi(url, token) as api`."""
+
+    def __init__(self, url: str, token: str) -> None:
+        self._url = url
+        self._token = token
+
+    async def __aenter__(self) -> Self:
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(
+                limit=CONNECTIONS_MAX, keepalive_timeout=KEEPALIVE_SECONDS
+            ),
+            timeout=aiohttp.ClientTimeout(total=DEADLINE_SECONDS),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers={"Authorization": f"Bearer {self._token}"},
+            skip_auto_headers=("User-Agent", "Accept-Encoding"),
+        )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._session.close()
+
+    async def list_tickets(self, role: Role, params: Params) -> TicketPage:
+        """Return one keyset page of tickets."""
+        return await self._call(TicketPage, "GET", "/v1/tickets", role, params=params)
+
+    async def counts(self, role: Role) -> Counts:
+        """Return how many tickets stand at each status."""
+        return await self._call(Counts, "GET", "/v1/tickets/counts", role)
+
+    async def ticket(self, role: Role, ticket_id: int) -> Ticket:
+        """Return one ticket."""
+        return await self._call(Ticket, "GET", f"/v1/tickets/{ticket_id}", role)
+
+    async def thread(self, role: Role, ticket_id: int) -> Thread:
+        """Return a ticket's messages and history, asked for at the same time."""
+        path = f"/v1/tickets/{ticket_id}"
+        messages, history = await asyncio.gather(
+            self._call(Messages, "GET", f"{path}/messages", role),
+            self._call(History, "GET", f"{path}/history", role),
+        )
+        return Thread(messages.items, history.items)
+
+    async def similar(self, role: Role, text: str) -> list[SimilarTicket]:
+        """Return open and active tickets about the same problem, best first."""
+        params = [("text", text), ("limit", str(SIMILAR_SHOWN))]
+        found = await self._call(SimilarTickets, "GET", "/v1/tickets/similar", role, params=params)
+        return found.items
+
+    async def open_ticket(
+        self, role: Role, description: str, category: Category | None, key: UUID
+    ) -> Ticket:
+        """Open a ticket; the same key again answers the same ticket."""
+        body = _body(OpenTicket, description=description, category=category)
+        return await self._call(Ticket, "POST", "/v1/tickets", role, body=body, key=key)
+
+    async def edit(self, role: Role, ticket_id: int, version: int, **changes: str) -> Ticket:
+        """Change a ticket that stands at `version`; ApiError 412 holds a newer one."""
+        path = f"/v1/tickets/{ticket_id}"
+        body = _body(EditTicket, **changes)
+        return await self._call(Ticket, "PATCH", path, role, body=body, version=version)
+
+    async def move(self, role: Role, ticket_id: int, status: str) -> Ticket:
+        """Move a ticket one step forward."""
+        path = f"/v1/tickets/{ticket_id}/status"
+        return await self._call(Ticket, "PUT", path, role, body=_body(MoveTicket, status=status))
+
+    async def send_message(self, role: Role, ticket_id: int, text: str, key: UUID) -> Message:
+        """Add a message to a ticket; the same key again answers the same message."""
+        path = f"/v1/tickets/{ticket_id}/messages"
+        body = _body(SendMessage, body=text)
+        return await self._call(Message, "POST", path, role, body=body, key=key)
+
+    async def is_ready(self) -> bool:
+        """Tell whether the ticket service says that it is ready."""
+        try:
+            async with self._session.get(
+                f"{self._url}/health/ready", timeout=aiohttp.ClientTimeout(total=READY_SECONDS)
+            ) as response:
+                return response.status == 200
+        except (aiohttp.ClientError, TimeoutError):
+            return False
+
+    async def _call(
+        self,
+        answer_type: type[BodyT],
+        method: str,
+        path: str,
+        role: Role,
+        *,
+        params: Params = (),
+        body: BaseModel | None = None,
+        key: UUID | None = None,
+        version: int | None = None,
+    ) -> BodyT:
+        headers = {"X-Role": role.value}
+        if key is not None:
+            headers["Idempotency-Key"] = str(key)
+        if version is not None:
+            headers["If-Match"] = f'"{version}"'
+        data = None
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+            data = body.model_dump_json(exclude_unset=True)
+        try:
+            async with self._session.request(
+                method, self._url + path, params=params or None, data=data, headers=headers
+            ) as response:
+                text = await response.read()
+        except (aiohttp.ClientError, TimeoutError) as error:
+            log.warning("%s %s: %r", method, path, error)
+            raise Unavailable from error
+        try:
+            if response.status < 400:
+                return answer_type.model_validate_json(text)
+            problem = Problem.model_validate_json(text)
+        except ValidationError as error:
+            log.error("%s %s: %d cannot be understood: %s", method, path, response.status, error)
+            raise Unavailable from error
+        if response.status >= 500:
+            log.warning("%s %s: %s", method, path, problem.to_json())
+            raise Unavailable
+        raise ApiError(problem)
+
+
+def _body(body_type: type[BodyT], **fields: str | None) -> BodyT:
+    # The service would refuse it with the same words; this saves the way there.
+    try:
+        return body_type.model_validate(fields)
+    except ValidationError as error:
+        problem = Problem(
+            title="Invalid",
+            status=422,
+            code="invalid",
+            detail="Some of it is not usable.",
+            errors=field_errors(error.errors()),
+        )
+        raise ApiError(problem) from None
