@@ -1,0 +1,41 @@
+"""Takes the classifier's late answers, for tickets that were stored without a category."""
+
+from typing import NamedTuple
+
+from aio_pika.abc import AbstractIncomingMessage
+
+from bus.consumer import BatchConsumer
+from bus.rpc import RpcError, decode_reply
+from contracts.messages import Classification
+from contracts.topology import TICKET_CATEGORISED
+from contracts.vocabulary import Category
+from ticket_svc import tickets
+from ticket_svc.database import DATABASE_AWAY, Pool
+from ticket_svc.relay import Relay
+
+
+class Answer(NamedTuple):
+    """What the classifier says about a ticket."""
+
+    ticket_id: int
+    category: Category
+
+
+def make_consumer(pool: Pool, relay: Relay) -> BatchConsumer[Answer]:
+    """Return the consumer; an answer that comes twice, or after helpdesk's, changes nothing."""
+
+    async def take(answers: list[Answer]) -> None:
+        for answer in answers:
+            await tickets.categorise_ticket(pool, answer.ticket_id, answer.category)
+        relay.wake()
+
+    return BatchConsumer(TICKET_CATEGORISED, decode, take, transient=DATABASE_AWAY)
+
+
+def decode(message: AbstractIncomingMessage) -> Answer:
+    """Return the answer; raises ValueError where it has none or names no ticket."""
+    ticket_id = int(message.correlation_id or "")
+    try:
+        return Answer(ticket_id, decode_reply(message.body, Classification).category)
+    except RpcError as error:
+        raise ValueError(f"ticket {ticket_id}: {error.code}: {error}") from None

@@ -1,0 +1,142 @@
+"""REST handlers: parse, one call, respond. No rule and no SQL."""
+
+from contextlib import aclosing
+
+from aiohttp import ETag, hdrs, web
+from pydantic import BaseModel
+
+from contracts.rest import EditTicket, MoveTicket, OpenTicket, SendMessage, Ticket
+from ticket_svc import tickets
+from ticket_svc.keys import OPENAPI, POOL, ROLE
+from ticket_svc.parsing import (
+    matches_none,
+    read_body,
+    read_id,
+    read_idempotency_key,
+    read_if_match,
+    read_query,
+)
+from ticket_svc.queries import ListQuery, SimilarQuery
+
+NDJSON = "application/x-ndjson"
+
+
+def _answer(body: BaseModel, status: int = 200) -> web.Response:
+    return web.Response(
+        status=status,
+        body=body.model_dump_json().encode(),
+        content_type="application/json",
+        headers={hdrs.CACHE_CONTROL: "no-store"},
+    )
+
+
+def _ticket_answer(ticket: Ticket, status: int = 200) -> web.Response:
+    response = _answer(ticket, status)
+    response.etag = str(ticket.version)
+    return response
+
+
+async def open_ticket(request: web.Request) -> web.Response:
+    """Open a ticket."""
+    ticket = await tickets.open_ticket(
+        request.app[POOL],
+        request[ROLE],
+        await read_body(request, OpenTicket),
+        read_idempotency_key(request),
+    )
+    response = _ticket_answer(ticket, 201)
+    response.headers[hdrs.LOCATION] = f"/v1/tickets/{ticket.id}"
+    return response
+
+
+async def list_tickets(request: web.Request) -> web.Response:
+    """Return a page of tickets."""
+    query = read_query(request, ListQuery)
+    return _answer(await tickets.list_tickets(request.app[POOL], request[ROLE], query))
+
+
+async def count_tickets(request: web.Request) -> web.Response:
+    """Return how many tickets stand at each status."""
+    return _answer(await tickets.count_tickets(request.app[POOL]))
+
+
+async def list_similar(request: web.Request) -> web.Response:
+    """Return tickets about the same problem."""
+    query = read_query(request, SimilarQuery)
+    return _answer(await tickets.list_similar(request.app[POOL], query))
+
+
+async def export_tickets(request: web.Request) -> web.StreamResponse:
+    """Stream every ticket, one a line, no faster than the caller reads."""
+    response = web.StreamResponse(headers={hdrs.CACHE_CONTROL: "no-store"})
+    response.content_type = NDJSON
+    async with aclosing(tickets.export_tickets(request.app[POOL], request[ROLE])) as batches:
+        async for batch in batches:
+            if not response.prepared:
+                await response.prepare(request)
+            await response.write("".join(f"{t.model_dump_json()}\n" for t in batch).encode())
+    await response.prepare(request)
+    await response.write_eof()
+    return response
+
+
+async def get_ticket(request: web.Request) -> web.Response:
+    """Return a ticket, or 304 to a caller that has its version."""
+    ticket = await tickets.get_ticket(request.app[POOL], request[ROLE], read_id(request))
+    if matches_none(request, ETag(str(ticket.version))):
+        response = web.Response(status=304)
+        response.etag = str(ticket.version)
+    else:
+        response = _ticket_answer(ticket)
+    response.headers[hdrs.CACHE_CONTROL] = "private, no-cache"
+    response.headers[hdrs.VARY] = "Authorization, X-Role"
+    return response
+
+
+async def edit_ticket(request: web.Request) -> web.Response:
+    """Edit a ticket's description or category."""
+    return _ticket_answer(
+        await tickets.edit_ticket(
+            request.app[POOL],
+            request[ROLE],
+            read_id(request),
+            await read_body(request, EditTicket),
+            read_if_match(request),
+        )
+    )
+
+
+async def move_ticket(request: web.Request) -> web.Response:
+    """Move a ticket one step forward."""
+    ticket_id = read_id(request)
+    step = await read_body(request, MoveTicket)
+    return _ticket_answer(
+        await tickets.move_ticket(request.app[POOL], request[ROLE], ticket_id, step.status)
+    )
+
+
+async def list_messages(request: web.Request) -> web.Response:
+    """Return a ticket's thread."""
+    return _answer(await tickets.list_messages(request.app[POOL], request[ROLE], read_id(request)))
+
+
+async def send_message(request: web.Request) -> web.Response:
+    """Put a message under a ticket."""
+    message = await tickets.send_message(
+        request.app[POOL],
+        request[ROLE],
+        read_id(request),
+        await read_body(request, SendMessage),
+        read_idempotency_key(request),
+    )
+    return _answer(message, 201)
+
+
+async def list_history(request: web.Request) -> web.Response:
+    """Return what happened to a ticket."""
+    return _answer(await tickets.list_history(request.app[POOL], request[ROLE], read_id(request)))
+
+
+async def describe(request: web.Request) -> web.Response:
+    """Return the OpenAPI document."""
+    return web.Response(text=request.app[OPENAPI], content_type="application/json")

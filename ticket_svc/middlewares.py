@@ -1,0 +1,58 @@
+"""What happens around every request: measure, check the caller, tell the relay."""
+
+import hmac
+import time
+
+from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler
+from prometheus_client import Histogram
+
+from contracts.vocabulary import Role
+from ticket_svc.errors import BadRole, Unauthorized
+from ticket_svc.keys import API_TOKEN, RELAY, ROLE
+
+REQUEST_SECONDS = Histogram(
+    "ticket_request_seconds", "Time to answer one request.", ["method", "route", "status"]
+)
+_READS = frozenset({hdrs.METH_GET, hdrs.METH_HEAD})
+PROTECTED = "/v1/"
+
+
+@web.middleware
+async def measure(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Record how long the answer took, by the route's template and never by its values."""
+    started = time.perf_counter()
+    status = 500
+    try:
+        response = await handler(request)
+        status = response.status
+        return response
+    finally:
+        resource = request.match_info.route.resource
+        route = resource.canonical if resource else "none"
+        method = request.method if resource else "none"
+        REQUEST_SECONDS.labels(method, route, status).observe(time.perf_counter() - started)
+
+
+@web.middleware
+async def authenticate(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Let in under `/v1/` who has the token and says in which role it asks."""
+    if request.path.startswith(PROTECTED):
+        expected = f"Bearer {request.app[API_TOKEN]}".encode()
+        given = request.headers.get(hdrs.AUTHORIZATION, "").encode(errors="surrogateescape")
+        if not hmac.compare_digest(given, expected):
+            raise Unauthorized
+        try:
+            request[ROLE] = Role(request.headers.get("X-Role", ""))
+        except ValueError:
+            raise BadRole from None
+    return await handler(request)
+
+
+@web.middleware
+async def wake_relay(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Tell the relay after each write that something may wait in the outbox."""
+    response = await handler(request)
+    if request.method not in _READS:
+        request.app[RELAY].wake()
+    return response

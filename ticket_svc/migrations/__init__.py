@@ -1,0 +1,1 @@
+"""The database's versions, each plain SQL; run by `python -m ticket_svc migrate` only."""

@@ -1,0 +1,54 @@
+"""SQL for what RabbitMQ has not confirmed yet."""
+
+from typing import NamedTuple
+
+from ticket_svc.database import Connection
+
+# Any number that nothing else here locks on.
+_LOCK = 8_081_002
+
+
+class Outgoing(NamedTuple):
+    """One message that waits; `type` is an event's routing key or a request's queue."""
+
+    id: int
+    type: str
+    ticket_id: int
+    version: int
+    body: str
+    refusals: int
+
+
+async def lock_outbox(connection: Connection) -> None:
+    """Wait until this transaction is the only one that relays: a ticket's events keep their order,
+    and none goes out twice, however many replicas run.
+    """
+    await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
+
+
+async def list_outgoing(connection: Connection, limit: int) -> list[Outgoing]:
+    """Return what is next; what RabbitMQ refused before comes after all else."""
+    rows = await connection.fetch(
+        "SELECT id, type, ticket_id, version, body, refusals FROM outbox"
+        " ORDER BY refusals, id LIMIT $1",
+        limit,
+    )
+    return [Outgoing(**row) for row in rows]
+
+
+async def delete_confirmed(connection: Connection, ids: list[int]) -> None:
+    """Forget what RabbitMQ has taken over."""
+    await connection.execute("DELETE FROM outbox WHERE id = ANY($1::bigint[])", ids)
+
+
+async def put_back_refused(connection: Connection, ids: list[int]) -> None:
+    """Keep what RabbitMQ refused, behind all that it may take."""
+    await connection.execute(
+        "UPDATE outbox SET refusals = refusals + 1 WHERE id = ANY($1::bigint[])", ids
+    )
+
+
+async def fetch_depth(connection: Connection) -> int:
+    """Return how many messages wait."""
+    depth: int = await connection.fetchval("SELECT count(*) FROM outbox")
+    return depth

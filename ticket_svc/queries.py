@@ -1,0 +1,113 @@
+"""What may stand behind the `?` of an address; unknown parameters are errors."""
+
+import re
+from datetime import UTC, datetime
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
+
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+from pydantic.types import AwareDatetime
+from pydantic_core import PydanticCustomError
+
+from contracts.fields import Body, Description, clean_text
+from contracts.vocabulary import (
+    PAGE_DEFAULT_ITEMS,
+    PAGE_MAX_ITEMS,
+    SEARCH_MAX_CHARACTERS,
+    SIMILAR_MAX_ITEMS,
+    Category,
+    Status,
+)
+from ticket_svc.cursor import Cursor, decode_cursor
+
+Sort: TypeAlias = Literal["-opened_at", "opened_at", "-modified_at", "modified_at"]
+SIMILAR_DEFAULT_ITEMS = 5
+
+_RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+
+
+def _require_rfc_3339(value: str) -> str:
+    if not _RFC_3339.fullmatch(value):
+        raise PydanticCustomError("instant", "must be an instant such as 2026-05-31T08:00:00Z")
+    return value
+
+
+def _to_utc(value: datetime) -> datetime:
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise PydanticCustomError("instant", "must be between the years 1 and 9999") from None
+
+
+def _split_words(value: str) -> tuple[str, ...]:
+    return tuple(clean_text(value, SEARCH_MAX_CHARACTERS).split()) if value.strip() else ()
+
+
+def _decode(value: str) -> Cursor:
+    try:
+        return decode_cursor(value)
+    except ValueError as error:
+        raise PydanticCustomError("cursor", "{reason}", {"reason": str(error)}) from None
+
+
+def _text_parameter(description: str, **schema: Any) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", "description": description, **schema})
+
+
+InstantParameter = Annotated[
+    AwareDatetime,
+    BeforeValidator(_require_rfc_3339),
+    AfterValidator(_to_utc),
+]
+
+
+class Query(Body):
+    """Parameters of an address; those in `repeated` may occur more than once."""
+
+    repeated: ClassVar[frozenset[str]] = frozenset()
+
+
+class ListQuery(Query):
+    """Which tickets, in which order."""
+
+    repeated = frozenset({"status", "category"})
+
+    status: Annotated[
+        tuple[Status, ...],
+        Field(description="Any of these; users see open and active tickets only."),
+    ] = ()
+    category: Annotated[
+        tuple[Category | Literal["none"], ...],
+        Field(description="Any of these; `none` finds tickets without a category."),
+    ] = ()
+    q: Annotated[
+        tuple[str, ...],
+        BeforeValidator(_split_words),
+        _text_parameter(
+            "Words that all occur, in any order and also as parts of words, in the description or"
+            " in one message.",
+            maxLength=SEARCH_MAX_CHARACTERS,
+        ),
+    ] = ()
+    opened_from: Annotated[
+        InstantParameter | None,
+        _text_parameter("Opened at this instant or later.", format="date-time"),
+    ] = None
+    opened_to: Annotated[
+        InstantParameter | None, _text_parameter("Opened before this instant.", format="date-time")
+    ] = None
+    sort: Annotated[Sort, Field(description="The first is first; `-` puts the latest first.")] = (
+        "-opened_at"
+    )
+    cursor: Annotated[
+        Cursor | None,
+        BeforeValidator(_decode),
+        _text_parameter("`next` of the page before; the other parameters stay the same."),
+    ] = None
+    limit: Annotated[int, Field(ge=1, le=PAGE_MAX_ITEMS)] = PAGE_DEFAULT_ITEMS
+
+
+class SimilarQuery(Query):
+    """What a person is typing, and how many similar tickets to show."""
+
+    text: Description
+    limit: Annotated[int, Field(ge=1, le=SIMILAR_MAX_ITEMS)] = SIMILAR_DEFAULT_ITEMS

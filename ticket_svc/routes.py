@@ -1,0 +1,115 @@
+"""The whole table of addresses; the service's OpenAPI document is made from it."""
+
+from typing import NamedTuple
+
+from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler
+from pydantic import BaseModel
+
+from contracts.rest import (
+    Counts,
+    EditTicket,
+    History,
+    Message,
+    Messages,
+    MoveTicket,
+    OpenTicket,
+    SendMessage,
+    SimilarTickets,
+    Ticket,
+    TicketPage,
+)
+from ticket_svc import handlers, operators
+from ticket_svc.errors import (
+    ClosedToUsers,
+    Forbidden,
+    KeyReused,
+    MatchRequired,
+    Refused,
+    Stale,
+    TicketClosed,
+    WrongStep,
+)
+from ticket_svc.parsing import IDEMPOTENCY_KEY
+from ticket_svc.queries import ListQuery, Query, SimilarQuery
+
+
+class Route(NamedTuple):
+    """One address and method; what any route with a body, a query or an id refuses is implied."""
+
+    method: str
+    path: str
+    handler: Handler
+    summary: str
+    answer: type[BaseModel]
+    status: int = 200
+    query: type[Query] | None = None
+    body: type[BaseModel] | None = None
+    headers: tuple[str, ...] = ()
+    refusals: tuple[type[Refused], ...] = ()
+    content_type: str = "application/json"
+
+
+REST = (
+    Route(
+        "POST", "/v1/tickets", handlers.open_ticket, "Open a ticket",
+        Ticket, 201, body=OpenTicket, headers=(IDEMPOTENCY_KEY,),
+        refusals=(ClosedToUsers, KeyReused),
+    ),
+    Route(
+        "GET", "/v1/tickets", handlers.list_tickets, "A page of tickets",
+        TicketPage, query=ListQuery, refusals=(Forbidden,),
+    ),
+    Route(
+        "GET", "/v1/tickets/counts", handlers.count_tickets,
+        "How many tickets stand at each status", Counts,
+    ),
+    Route(
+        "GET", "/v1/tickets/export", handlers.export_tickets, "Every ticket, one a line, by id",
+        Ticket, refusals=(Forbidden,), content_type=handlers.NDJSON,
+    ),
+    Route(
+        "GET", "/v1/tickets/similar", handlers.list_similar,
+        "Open and active tickets about the same problem, best first",
+        SimilarTickets, query=SimilarQuery,
+    ),
+    Route(
+        "GET", "/v1/tickets/{id}", handlers.get_ticket, "One ticket",
+        Ticket, headers=(hdrs.IF_NONE_MATCH,), refusals=(ClosedToUsers,),
+    ),
+    Route(
+        "PATCH", "/v1/tickets/{id}", handlers.edit_ticket,
+        "Edit a ticket; each field that changes makes a version",
+        Ticket, body=EditTicket, headers=(hdrs.IF_MATCH,),
+        refusals=(Forbidden, TicketClosed, Stale, MatchRequired),
+    ),
+    Route(
+        "PUT", "/v1/tickets/{id}/status", handlers.move_ticket, "Move a ticket one step forward",
+        Ticket, body=MoveTicket, refusals=(Forbidden, WrongStep),
+    ),
+    Route(
+        "GET", "/v1/tickets/{id}/messages", handlers.list_messages, "A ticket's thread",
+        Messages, refusals=(ClosedToUsers,),
+    ),
+    Route(
+        "POST", "/v1/tickets/{id}/messages", handlers.send_message, "Put a message under a ticket",
+        Message, 201, body=SendMessage, headers=(IDEMPOTENCY_KEY,),
+        refusals=(TicketClosed, KeyReused),
+    ),
+    Route(
+        "GET", "/v1/tickets/{id}/history", handlers.list_history, "Who did what to a ticket, when",
+        History, refusals=(ClosedToUsers,),
+    ),
+)  # fmt: skip
+OPERATORS = (
+    web.get("/health/live", operators.live),
+    web.get("/health/ready", operators.ready),
+    web.get("/metrics", operators.metrics),
+    web.get("/openapi.json", handlers.describe),
+)
+
+
+def add_routes(app: web.Application) -> None:
+    """Give the application its addresses."""
+    app.add_routes([web.route(route.method, route.path, route.handler) for route in REST])
+    app.add_routes(OPERATORS)

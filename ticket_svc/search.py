@@ -1,0 +1,124 @@
+"""SQL over many tickets: pages, searches, similar ones, counts and the export."""
+
+# ruff: noqa: S608 - what is put together here are constants; every value is a parameter
+
+from collections.abc import AsyncIterator, Sequence
+
+from contracts.rest import Counts, SimilarTicket, Ticket
+from ticket_svc.database import Connection
+from ticket_svc.queries import ListQuery
+from ticket_svc.store import TICKET_COLUMNS, to_ticket
+
+# How a ticket without a category is called in queries and in the index on categories.
+NO_CATEGORY = "none"
+# What is typed beyond this costs time and finds nothing more.
+SIMILAR_TEXT_CHARACTERS = 300
+EXPORT_BATCH_ROWS = 1_000
+_FIRST_SEARCH_PARAMETER = 8
+
+
+async def list_tickets(
+    connection: Connection, query: ListQuery, statuses: Sequence[str], categories: Sequence[str]
+) -> list[Ticket]:
+    """Return a page, and one ticket more where another page follows.
+
+    `statuses` and `categories` are the wanted ones, each at least one; NO_CATEGORY is one too.
+    """
+    descending = query.sort.startswith("-")
+    column = query.sort.removeprefix("-")
+    comparison, direction, start = (
+        ("<", "DESC", "infinity") if descending else (">", "ASC", "-infinity")
+    )
+    order = f"ORDER BY {column} {direction}, id {direction} LIMIT $7"
+    within = (
+        f"({column}, id) {comparison} (coalesce($3, '{start}'::timestamptz), $4)"
+        " AND opened_at >= coalesce($5, '-infinity'::timestamptz)"
+        " AND opened_at < coalesce($6, 'infinity'::timestamptz)"
+    )
+    arguments = (
+        statuses,
+        categories,
+        query.cursor.at if query.cursor else None,
+        query.cursor.ticket_id if query.cursor else 0,
+        query.opened_from,
+        query.opened_to,
+        query.limit + 1,
+    )
+    if query.q:
+        sql = _search_sql(within, order, len(query.q))
+        # Planned anew each time: the best way depends on how common these very words are.
+        statement = await connection.prepare(sql)
+        rows = await statement.fetch(*arguments, *map(_containing, query.q))
+    else:
+        rows = await connection.fetch(_page_sql(within, order), *arguments)
+    return [to_ticket(row) for row in rows]
+
+
+def _page_sql(within: str, order: str) -> str:
+    # One short index probe for each wanted pair, then the best of them: as fast with a million
+    # tickets as with a hundred, whichever pairs are rare.
+    return f"""
+        SELECT page.*
+          FROM unnest($1::text[]) AS wanted_status
+         CROSS JOIN unnest($2::text[]) AS wanted_category
+         CROSS JOIN LATERAL (
+            SELECT {TICKET_COLUMNS} FROM ticket
+             WHERE status = wanted_status AND coalesce(category, '{NO_CATEGORY}') = wanted_category
+               AND {within}
+            {order}
+         ) AS page
+        {order}
+    """
+
+
+def _search_sql(within: str, order: str, words: int) -> str:
+    numbers = range(_FIRST_SEARCH_PARAMETER, _FIRST_SEARCH_PARAMETER + words)
+    in_description = " AND ".join(f"description ILIKE ${n}" for n in numbers)
+    in_body = " AND ".join(f"body ILIKE ${n}" for n in numbers)
+    wanted = (
+        f"status = ANY($1) AND coalesce(category, '{NO_CATEGORY}') = ANY($2::text[]) AND {within}"
+    )
+    return f"""
+        (SELECT {TICKET_COLUMNS} FROM ticket WHERE {wanted} AND {in_description} {order})
+        UNION
+        (SELECT {TICKET_COLUMNS} FROM ticket
+          WHERE {wanted} AND id IN (SELECT ticket_id FROM message WHERE {in_body}) {order})
+        {order}
+    """
+
+
+def _containing(word: str) -> str:
+    escaped = word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return f"%{escaped}%"
+
+
+async def list_similar(connection: Connection, text: str, limit: int) -> list[SimilarTicket]:
+    """Return the open and active tickets whose words look most like the text's, best first."""
+    rows = await connection.fetch(
+        f"""
+        SELECT {TICKET_COLUMNS}, word_similarity($1, description) AS score
+          FROM ticket
+         WHERE status <> 'closed' AND $1 <% description
+         ORDER BY $1 <<-> description
+         LIMIT $2
+        """,
+        text[:SIMILAR_TEXT_CHARACTERS],
+        limit,
+    )
+    return [SimilarTicket(ticket=to_ticket(row), score=row["score"]) for row in rows]
+
+
+async def fetch_counts(connection: Connection) -> Counts:
+    """Return how many tickets stand at each status, without reading a ticket."""
+    rows = await connection.fetch(
+        "SELECT status, sum(n)::bigint AS n FROM ticket_count GROUP BY status"
+    )
+    return Counts(**{row["status"]: row["n"] for row in rows})
+
+
+async def iterate_tickets(connection: Connection) -> AsyncIterator[list[Ticket]]:
+    """Yield every ticket as of now, in batches, by id; memory stays small."""
+    async with connection.transaction(isolation="repeatable_read", readonly=True):
+        cursor = await connection.cursor(f"SELECT {TICKET_COLUMNS} FROM ticket ORDER BY id")
+        while rows := await cursor.fetch(EXPORT_BATCH_ROWS):
+            yield [to_ticket(row) for row in rows]

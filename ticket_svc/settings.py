@@ -1,0 +1,42 @@
+"""What the environment says, read once."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+class SettingsError(Exception):
+    """The environment lacks something or holds nonsense; the text says what to set."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Addresses and secrets; the secrets stay out of `repr`, and so out of logs."""
+
+    database_url: str = field(repr=False)
+    amqp_url: str = field(repr=False)
+    api_token: str = field(repr=False)
+    host: str
+    port: int
+
+
+def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
+    """Return the settings; raises SettingsError naming the variable that is missing or wrong."""
+    port = environment.get("TICKET_PORT", "8081")
+    if not port.isdecimal() or int(port) > 65_535:
+        raise SettingsError(f"TICKET_PORT must be a port number, not {port!r}.")
+    return Settings(
+        database_url=required("TICKET_DATABASE_URL", environment),
+        amqp_url=required("TICKET_AMQP_URL", environment),
+        api_token=required("TICKET_API_TOKEN", environment),
+        host=environment.get("TICKET_HOST", "127.0.0.1"),
+        port=int(port),
+    )
+
+
+def required(name: str, environment: Mapping[str, str] = os.environ) -> str:
+    """Return the variable's value; raises SettingsError where it is missing or empty."""
+    value = environment.get(name)
+    if not value:
+        raise SettingsError(f"Set {name} in the environment.")
+    return value

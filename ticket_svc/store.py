@@ -1,0 +1,276 @@
+"""SQL for one ticket, its thread and its history; pages and searches are in `search.py`.
+
+Every change is one statement: the ticket's next version, its history item and its event stand or
+fall together, in one round trip.
+"""
+
+# ruff: noqa: S608 - what is put together here are constants; every value is a parameter
+
+from uuid import UUID
+
+import asyncpg
+
+from contracts.rest import HistoryItem, Message, Ticket
+from contracts.topology import EVENT_OF_ACTION, RPC_CLASSIFY
+from contracts.vocabulary import Action, Category, CategorySource, Role, Status
+from ticket_svc.database import Connection
+from ticket_svc.errors import NotFound, bad_field
+
+TICKET_COLUMNS = (
+    "id, description, status, category, category_source, opened_at, modified_at, closed_at,"
+    " version, messages"
+)
+MESSAGE_COLUMNS = "id, ticket_id, author, body, sent_at"
+
+# Parameters of every change: $1 role, $2 action, $3 type of the event, $4 before, $5 after. Its
+# own follow. `changed` is the row that it made or changed; no row, no trace.
+_HISTORY = """history_item AS (
+    INSERT INTO history (ticket_id, version, at, role, action, before, after)
+    SELECT id, version, modified_at, $1, $2, $4, $5 FROM changed
+)"""
+_EVENT = """event AS (
+    INSERT INTO outbox (type, ticket_id, version, body)
+    SELECT $3, id, version, json_build_object('ticket', to_json(changed)) FROM changed
+)"""
+# A commit that had to wait must not turn a ticket's time back.
+_NEXT_VERSION = "version = version + 1, modified_at = greatest(modified_at, now())"
+
+
+def to_ticket(row: asyncpg.Record) -> Ticket:
+    """Return the ticket of a row with TICKET_COLUMNS."""
+    return Ticket(**row)
+
+
+async def insert_ticket(
+    connection: Connection,
+    role: Role,
+    description: str,
+    category: Category | None,
+    key: UUID | None,
+    request_hash: bytes | None,
+) -> Ticket | None:
+    """Open a ticket, and ask the classifier where it has no category; None for a key seen before.
+
+    Waits for a concurrent request with the same key to commit.
+    """
+    action = Action.OPENED
+    row = await connection.fetchrow(
+        f"""
+        WITH changed AS (
+            INSERT INTO ticket (description, category, category_source, idempotency_key,
+                                request_hash)
+            VALUES ($6, $7, $8, $9, $10)
+            ON CONFLICT (idempotency_key) DO NOTHING
+            RETURNING {TICKET_COLUMNS}
+        ), {_HISTORY}, {_EVENT}, request AS (
+            INSERT INTO outbox (type, ticket_id, version, body)
+            SELECT $11, id, version, json_build_object('text', description)
+              FROM changed WHERE category IS NULL
+        )
+        SELECT {TICKET_COLUMNS} FROM changed
+        """,
+        role,
+        action,
+        EVENT_OF_ACTION[action],
+        None,
+        None,
+        description,
+        category,
+        CategorySource.CLASSIFIER if category else None,
+        key,
+        request_hash,
+        RPC_CLASSIFY,
+    )
+    return to_ticket(row) if row else None
+
+
+async def fetch_ticket_of_key(connection: Connection, key: UUID) -> tuple[Ticket, bytes]:
+    """Return what a key opened, with the hash of the request that did."""
+    row = await connection.fetchrow(
+        f"SELECT {TICKET_COLUMNS}, request_hash FROM ticket WHERE idempotency_key = $1",
+        key,
+    )
+    assert row is not None
+    return to_ticket(row), row["request_hash"]
+
+
+async def fetch_ticket(connection: Connection, ticket_id: int, *, lock: bool = False) -> Ticket:
+    """Return the ticket, locked until the transaction ends if so wished; raises NotFound."""
+    row = await connection.fetchrow(
+        f"SELECT {TICKET_COLUMNS} FROM ticket WHERE id = $1" + (" FOR UPDATE" if lock else ""),
+        ticket_id,
+    )
+    if row is None:
+        raise NotFound(bad_field("id", f"there is no ticket {ticket_id}"))
+    return to_ticket(row)
+
+
+async def update_description(
+    connection: Connection, role: Role, ticket: Ticket, after: str
+) -> Ticket:
+    """Replace the description of a ticket that the transaction has locked."""
+    changed = await _update(
+        connection,
+        "SET description = $5, {next} WHERE id = $6",
+        role,
+        Action.DESCRIPTION_EDITED,
+        ticket.description,
+        after,
+        ticket.id,
+    )
+    assert changed is not None
+    return changed
+
+
+async def correct_category(
+    connection: Connection, role: Role, ticket: Ticket, after: Category
+) -> Ticket:
+    """Replace the category of a ticket that the transaction has locked; helpdesk's word holds."""
+    changed = await _update(
+        connection,
+        "SET category = $5, category_source = $7, {next} WHERE id = $6",
+        role,
+        Action.CATEGORISED,
+        ticket.category,
+        after,
+        ticket.id,
+        CategorySource.HELPDESK,
+    )
+    assert changed is not None
+    return changed
+
+
+async def assign_category(
+    connection: Connection, ticket_id: int, category: Category
+) -> Ticket | None:
+    """Take the classifier's category for a ticket that has none yet, closed or not."""
+    return await _update(
+        connection,
+        "SET category = $5, category_source = $7, {next} WHERE id = $6 AND category IS NULL",
+        None,
+        Action.CATEGORISED,
+        None,
+        category,
+        ticket_id,
+        CategorySource.CLASSIFIER,
+    )
+
+
+async def update_status(
+    connection: Connection, role: Role, ticket_id: int, before: Status, after: Status
+) -> Ticket | None:
+    """Move the ticket; None where it does not stand at `before`."""
+    return await _update(
+        connection,
+        "SET status = $5, {next},"
+        " closed_at = CASE WHEN $5 = 'closed' THEN greatest(modified_at, now()) END"
+        " WHERE id = $6 AND status = $4",
+        role,
+        Action.CLOSED if after is Status.CLOSED else Action.ACTIVATED,
+        before,
+        after,
+        ticket_id,
+    )
+
+
+async def _update(
+    connection: Connection,
+    change: str,
+    role: Role | None,
+    action: Action,
+    before: str | None,
+    after: str,
+    *own: object,
+) -> Ticket | None:
+    row = await connection.fetchrow(
+        f"""
+        WITH changed AS (
+            UPDATE ticket {change.format(next=_NEXT_VERSION)} RETURNING {TICKET_COLUMNS}
+        ), {_HISTORY}, {_EVENT}
+        SELECT {TICKET_COLUMNS} FROM changed
+        """,
+        role,
+        action,
+        EVENT_OF_ACTION[action],
+        before,
+        after,
+        *own,
+    )
+    return to_ticket(row) if row else None
+
+
+async def insert_message(
+    connection: Connection,
+    role: Role,
+    ticket_id: int,
+    body: str,
+    key: UUID | None,
+    request_hash: bytes | None,
+) -> Message | None:
+    """Put a message under a ticket; None where there is none that is not closed, or for a key
+    seen before.
+    """
+    action = Action.MESSAGE_SENT
+    try:
+        row = await connection.fetchrow(
+            f"""
+            WITH changed AS (
+                UPDATE ticket SET messages = messages + 1, {_NEXT_VERSION}
+                 WHERE id = $6 AND status <> 'closed'
+                RETURNING {TICKET_COLUMNS}
+            ), sent AS (
+                INSERT INTO message (ticket_id, author, body, sent_at, idempotency_key,
+                                     request_hash)
+                SELECT id, $1, $7, modified_at, $8, $9 FROM changed
+                RETURNING {MESSAGE_COLUMNS}
+            ), {_HISTORY}, event AS (
+                INSERT INTO outbox (type, ticket_id, version, body)
+                SELECT $3, changed.id, version,
+                       json_build_object('ticket', to_json(changed), 'message', to_json(sent))
+                  FROM changed, sent
+            )
+            SELECT {MESSAGE_COLUMNS} FROM sent
+            """,
+            role,
+            action,
+            EVENT_OF_ACTION[action],
+            None,
+            None,
+            ticket_id,
+            body,
+            key,
+            request_hash,
+        )
+    except asyncpg.UniqueViolationError as error:
+        if error.constraint_name != "message_sent_once":
+            raise
+        return None
+    return Message(**row) if row else None
+
+
+async def find_message_of_key(connection: Connection, key: UUID) -> tuple[Message, bytes] | None:
+    """Return what a key sent, with the hash of the request that did; None for a new key."""
+    row = await connection.fetchrow(
+        f"SELECT {MESSAGE_COLUMNS}, request_hash FROM message WHERE idempotency_key = $1",
+        key,
+    )
+    return (Message(**row), row["request_hash"]) if row else None
+
+
+async def list_messages(connection: Connection, ticket_id: int) -> list[Message]:
+    """Return the thread, oldest first."""
+    rows = await connection.fetch(
+        f"SELECT {MESSAGE_COLUMNS} FROM message WHERE ticket_id = $1 ORDER BY id",
+        ticket_id,
+    )
+    return [Message(**row) for row in rows]
+
+
+async def list_history(connection: Connection, ticket_id: int) -> list[HistoryItem]:
+    """Return what happened, oldest first."""
+    rows = await connection.fetch(
+        "SELECT version, at, role, action, before, after FROM history"
+        " WHERE ticket_id = $1 ORDER BY version",
+        ticket_id,
+    )
+    return [HistoryItem(**row) for row in rows]

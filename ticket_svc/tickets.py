@@ -1,0 +1,229 @@
+"""The rules: who may do what to a ticket, and when.
+
+Owns connections and transactions; knows neither requests nor SQL. Every refusal is a `Refused`.
+"""
+
+from collections.abc import AsyncGenerator, Sequence
+from hashlib import sha256
+from uuid import UUID
+
+from contracts.rest import (
+    Counts,
+    EditTicket,
+    History,
+    Message,
+    Messages,
+    OpenTicket,
+    SendMessage,
+    SimilarTickets,
+    Ticket,
+    TicketPage,
+)
+from contracts.vocabulary import Category, Role, Status
+from ticket_svc import search, store
+from ticket_svc.cursor import Cursor
+from ticket_svc.database import Connection, Pool, acquire
+from ticket_svc.errors import (
+    ClosedToUsers,
+    Forbidden,
+    Invalid,
+    KeyReused,
+    Stale,
+    TicketClosed,
+    WrongStep,
+    bad_field,
+)
+from ticket_svc.queries import ListQuery, SimilarQuery
+
+VISIBLE = {
+    Role.USER: (Status.OPEN, Status.ACTIVE),
+    Role.HELPDESK: tuple(Status),
+}
+_EVERY_CATEGORY = (*Category, search.NO_CATEGORY)
+
+
+async def open_ticket(pool: Pool, role: Role, report: OpenTicket, key: UUID | None) -> Ticket:
+    """Open a ticket; the same key again answers the same ticket, as it stands now.
+
+    Raises KeyReused where the key came with another report.
+    """
+    request_hash = _hash("ticket", report.model_dump_json()) if key else None
+    async with acquire(pool) as connection:
+        ticket = await store.insert_ticket(
+            connection, role, report.description, report.category, key, request_hash
+        )
+        if ticket is not None:
+            return ticket
+        assert key is not None
+        ticket, known_hash = await store.fetch_ticket_of_key(connection, key)
+    _require_visible(role, ticket)
+    if known_hash != request_hash:
+        raise KeyReused(_KEY_ERROR, ticket=ticket)
+    return ticket
+
+
+async def get_ticket(pool: Pool, role: Role, ticket_id: int) -> Ticket:
+    """Return a ticket; raises NotFound, and ClosedToUsers."""
+    async with acquire(pool) as connection:
+        return await _fetch_visible(connection, role, ticket_id)
+
+
+async def list_tickets(pool: Pool, role: Role, query: ListQuery) -> TicketPage:
+    """Return a page of what the role may see; raises Forbidden for a status that it may not."""
+    statuses = query.status or VISIBLE[role]
+    if not set(statuses) <= set(VISIBLE[role]):
+        raise Forbidden(bad_field("status", "closed tickets are for helpdesk"))
+    if query.cursor and query.cursor.sort != query.sort:
+        raise Invalid(bad_field("cursor", f"belongs to sort={query.cursor.sort}"))
+    categories: Sequence[str] = query.category or _EVERY_CATEGORY
+    async with acquire(pool) as connection:
+        tickets = await search.list_tickets(
+            connection, query, list(set(statuses)), list(set(categories))
+        )
+    items = tickets[: query.limit]
+    if len(tickets) == len(items):
+        return TicketPage(items=items, next=None)
+    last = items[-1]
+    at = last.modified_at if query.sort.endswith("modified_at") else last.opened_at
+    return TicketPage(items=items, next=Cursor(query.sort, at, last.id).encode())
+
+
+async def list_similar(pool: Pool, query: SimilarQuery) -> SimilarTickets:
+    """Return open and active tickets about the same problem, best first."""
+    async with acquire(pool) as connection:
+        items = await search.list_similar(connection, query.text, query.limit)
+    return SimilarTickets(items=items)
+
+
+async def count_tickets(pool: Pool) -> Counts:
+    """Return how many tickets stand at each status."""
+    async with acquire(pool) as connection:
+        return await search.fetch_counts(connection)
+
+
+async def export_tickets(pool: Pool, role: Role) -> AsyncGenerator[list[Ticket], None]:
+    """Yield every ticket in batches; raises Forbidden before the first for a user."""
+    if role is not Role.HELPDESK:
+        raise Forbidden
+    async with acquire(pool) as connection:
+        async for batch in search.iterate_tickets(connection):
+            yield batch
+
+
+async def edit_ticket(
+    pool: Pool, role: Role, ticket_id: int, edit: EditTicket, versions: frozenset[int] | None
+) -> Ticket:
+    """Edit the fields that are given; each that really changes is a version of its own.
+
+    `versions` are those that the edit may replace, None for any. Raises NotFound, Forbidden,
+    TicketClosed, Stale, and Invalid for an edit of nothing.
+    """
+    given = edit.model_dump(exclude_unset=True)
+    if not given:
+        raise Invalid(bad_field("body", "must hold description or category"))
+    if empty := [name for name, value in given.items() if value is None]:
+        raise Invalid(*(bad_field(name, "must not be null") for name in empty))
+    if edit.category and role is not Role.HELPDESK:
+        raise Forbidden(bad_field("category", "only helpdesk corrects a category"))
+    async with acquire(pool) as connection, connection.transaction():
+        ticket = await store.fetch_ticket(connection, ticket_id, lock=True)
+        if ticket.status is Status.CLOSED:
+            raise _closed(role, ticket)
+        if versions is not None and ticket.version not in versions:
+            raise Stale(ticket=ticket)
+        if edit.description not in (None, ticket.description):
+            ticket = await store.update_description(connection, role, ticket, edit.description)
+        if edit.category not in (None, ticket.category):
+            ticket = await store.correct_category(connection, role, ticket, edit.category)
+    return ticket
+
+
+async def move_ticket(pool: Pool, role: Role, ticket_id: int, status: Status) -> Ticket:
+    """Move a ticket one step forward; a step already made is no error and no change.
+
+    Raises NotFound, Forbidden and WrongStep.
+    """
+    if role is not Role.HELPDESK:
+        raise Forbidden(bad_field("status", "only helpdesk moves a ticket"))
+    async with acquire(pool) as connection:
+        if status.step_before:
+            moved = await store.update_status(
+                connection, role, ticket_id, status.step_before, status
+            )
+            if moved:
+                return moved
+        ticket = await store.fetch_ticket(connection, ticket_id)
+    if ticket.status is not status:
+        raise WrongStep(
+            bad_field("status", f"must not become {status} from {ticket.status}"), ticket=ticket
+        )
+    return ticket
+
+
+async def categorise_ticket(pool: Pool, ticket_id: int, category: Category) -> None:
+    """Take the classifier's late answer, unless somebody was faster; raises NotFound."""
+    async with acquire(pool) as connection:
+        if await store.assign_category(connection, ticket_id, category) is None:
+            await store.fetch_ticket(connection, ticket_id)
+
+
+async def send_message(
+    pool: Pool, role: Role, ticket_id: int, message: SendMessage, key: UUID | None
+) -> Message:
+    """Put a message under a ticket; the same key again answers the same message.
+
+    Raises NotFound, TicketClosed, and KeyReused where the key came with another message.
+    """
+    request_hash = _hash("message", str(ticket_id), role, message.body) if key else None
+    async with acquire(pool) as connection:
+        sent = await store.insert_message(
+            connection, role, ticket_id, message.body, key, request_hash
+        )
+        if sent is not None:
+            return sent
+        if key and (known := await store.find_message_of_key(connection, key)):
+            sent, known_hash = known
+            if known_hash != request_hash:
+                raise KeyReused(_KEY_ERROR)
+            return sent
+        ticket = await store.fetch_ticket(connection, ticket_id)
+    raise _closed(role, ticket)
+
+
+async def list_messages(pool: Pool, role: Role, ticket_id: int) -> Messages:
+    """Return a ticket's thread, oldest first; raises NotFound and ClosedToUsers."""
+    async with acquire(pool) as connection:
+        await _fetch_visible(connection, role, ticket_id)
+        return Messages(items=await store.list_messages(connection, ticket_id))
+
+
+async def list_history(pool: Pool, role: Role, ticket_id: int) -> History:
+    """Return what happened to a ticket, oldest first; raises NotFound and ClosedToUsers."""
+    async with acquire(pool) as connection:
+        await _fetch_visible(connection, role, ticket_id)
+        return History(items=await store.list_history(connection, ticket_id))
+
+
+_KEY_ERROR = bad_field("Idempotency-Key", "was used for another request")
+
+
+def _hash(*request: str) -> bytes:
+    return sha256("\n".join(request).encode()).digest()
+
+
+async def _fetch_visible(connection: Connection, role: Role, ticket_id: int) -> Ticket:
+    ticket = await store.fetch_ticket(connection, ticket_id)
+    _require_visible(role, ticket)
+    return ticket
+
+
+def _require_visible(role: Role, ticket: Ticket) -> None:
+    if ticket.status not in VISIBLE[role]:
+        raise ClosedToUsers(closed_at=ticket.closed_at)
+
+
+def _closed(role: Role, ticket: Ticket) -> TicketClosed:
+    # The text of a closed ticket is not for users.
+    return TicketClosed(
+        ticket=ticket if role is Role.HELPDESK else None, closed_at=ticket.closed_at
+    )
