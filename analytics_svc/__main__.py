@@ -8,7 +8,6 @@ import sys
 
 from analytics_svc.app import PROJECTION, REPORTS, WORKERS, serve
 from analytics_svc.database import DatabaseAway, connect
-from analytics_svc.migrate import migrate
 from analytics_svc.rebuild import ExportFailed, TicketApi, rebuild
 from analytics_svc.settings import BROKER, DATABASE, TICKET_API, SettingError, Settings
 
@@ -17,6 +16,7 @@ def main() -> int:
     """Run a command; return 2 for what an operator got wrong, 1 for what is away."""
     arguments = _parser().parse_args()
     logging.basicConfig(level="INFO", format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("alembic.runtime.plugins").setLevel("WARNING")  # lists what it has
     try:
         return _run(arguments)
     except SettingError as error:
@@ -41,6 +41,9 @@ def _parser() -> argparse.ArgumentParser:
 def _run(arguments: argparse.Namespace) -> int:
     match arguments.command:
         case "migrate":
+            # Alembic is in the image of the migrations, not in that of the service.
+            from analytics_svc.migrate import migrate
+
             migrate(Settings.read(os.environ, DATABASE).database_url)
         case "rebuild":
             asyncio.run(_rebuild(Settings.read(os.environ, DATABASE | TICKET_API)))

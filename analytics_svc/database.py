@@ -2,12 +2,14 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import TypeAlias
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
-Pool = asyncpg.Pool[asyncpg.Record]
-Connection = PoolConnectionProxy[asyncpg.Record]
+# Generic only in the eyes of a type checker.
+Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
+Connection: TypeAlias = "PoolConnectionProxy[asyncpg.Record]"
 
 # A projection and three report workers, each with few statements at a time.
 POOL_MAX_CONNECTIONS = 8
@@ -31,7 +33,11 @@ class DatabaseAway(Exception):
 def connect(url: str) -> Pool:
     """Return a pool that connects when it is first used, so that a service starts without it."""
     return asyncpg.create_pool(
-        url, min_size=0, max_size=POOL_MAX_CONNECTIONS, timeout=CONNECT_TIMEOUT_SECONDS
+        url,
+        min_size=0,
+        max_size=POOL_MAX_CONNECTIONS,
+        timeout=CONNECT_TIMEOUT_SECONDS,
+        server_settings={"application_name": "analytics_svc", "jit": "off"},
     )
 
 

@@ -7,7 +7,8 @@ comes meanwhile waits, and is then either news or was in the export already.
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from zoneinfo import ZoneInfo
 
@@ -68,17 +69,18 @@ async def rebuild(
         await store.reset(connection, timezone)
         started = shown = time.monotonic()
         done = 0
-        async for tickets in _export(api):
-            await projection.apply(connection, tickets, zone)
-            done += len(tickets)
-            if time.monotonic() - shown > PROGRESS_SECONDS:
-                shown = time.monotonic()
-                log.info("rebuild: %d tickets, %.0f/s", done, done / (shown - started))
+        async with aclosing(_export(api)) as batches:
+            async for tickets in batches:
+                await projection.apply(connection, tickets, zone)
+                done += len(tickets)
+                if time.monotonic() - shown > PROGRESS_SECONDS:
+                    shown = time.monotonic()
+                    log.info("rebuild: %d tickets, %.0f/s", done, done / (shown - started))
     elapsed = time.monotonic() - started
     log.info("rebuild: done, %d tickets in %.1f s, %.0f/s", done, elapsed, done / elapsed)
 
 
-async def _export(api: TicketApi) -> AsyncIterator[list[Ticket]]:
+async def _export(api: TicketApi) -> AsyncGenerator[list[Ticket]]:
     headers = {"Authorization": f"Bearer {api.token}", "X-Role": Role.HELPDESK}
     timeout = aiohttp.ClientTimeout(total=None, sock_read=SILENCE_SECONDS)
     url = f"{api.url}/v1/tickets/export"

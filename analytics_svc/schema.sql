@@ -2,8 +2,8 @@
 
 -- One row: the time zone whose days and months the rollups hold. Without it nothing was built yet.
 CREATE TABLE projection (
-    only boolean DEFAULT true CONSTRAINT projection_key PRIMARY KEY
-        CONSTRAINT projection_has_one_row CHECK (only),
+    single boolean DEFAULT true CONSTRAINT projection_key PRIMARY KEY
+        CONSTRAINT projection_has_one_row CHECK (single),
     timezone text NOT NULL,
     built_at timestamptz NOT NULL
 );

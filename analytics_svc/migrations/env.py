@@ -1,15 +1,15 @@
-"""Runs the migrations in one transaction; `analytics_svc.migrate` is the only caller."""
+"""What Alembic runs: every migration in one transaction, while nobody writes or migrates."""
 
 from alembic import context
-from sqlalchemy import create_engine, make_url
+from sqlalchemy import create_engine, make_url, text
 from sqlalchemy.pool import NullPool
 
 from analytics_svc.migrate import URL_ATTRIBUTE
+from analytics_svc.store import WRITER_LOCK
 
 url = make_url(context.config.attributes[URL_ATTRIBUTE]).set(drivername="postgresql+psycopg")
 
-with create_engine(url, poolclass=NullPool).connect() as connection:
+with create_engine(url, poolclass=NullPool).begin() as connection:
+    connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": WRITER_LOCK})
     context.configure(connection, version_table_schema="analytics")
-    with context.begin_transaction():
-        context.run_migrations()
-    connection.commit()
+    context.run_migrations()

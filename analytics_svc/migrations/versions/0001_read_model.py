@@ -11,8 +11,8 @@ def upgrade() -> None:
     op.execute(
         """
         CREATE TABLE projection (
-            only boolean DEFAULT true CONSTRAINT projection_key PRIMARY KEY
-                CONSTRAINT projection_has_one_row CHECK (only),
+            single boolean DEFAULT true CONSTRAINT projection_key PRIMARY KEY
+                CONSTRAINT projection_has_one_row CHECK (single),
             timezone text NOT NULL,
             built_at timestamptz NOT NULL
         );

@@ -1,0 +1,212 @@
+"""A rebuild is all or nothing, equals what the events made, and loses none that come meanwhile."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+from zoneinfo import ZoneInfo
+
+import asyncpg
+import pytest
+
+from analytics_svc import projection, rebuild, store
+from analytics_svc.database import Pool, snapshot, writing
+from analytics_svc.rebuild import ExportFailed
+from analytics_svc.reports import active_by_category
+from contracts.rest import Ticket
+from contracts.vocabulary import Category, Status
+from tests.analytics_svc.conftest import OPENED, ROME, Tickets, running, ticket
+
+TABLES = ("ticket_state", "opened_day", "opened_quarter", "opened_month", "active_category")
+
+IT = Category.TECHNICAL_IT
+
+
+def many(n: int, version: int = 1) -> list[Ticket]:
+    """Return tickets of every status and category, opened over weeks."""
+    statuses, categories = list(Status), [None, *Category]
+    return [
+        ticket(
+            id=i + 1,
+            version=version,
+            status=statuses[i % 3],
+            category=categories[i % 4],
+            opened_at=OPENED + i * timedelta(minutes=37),
+        )
+        for i in range(n)
+    ]
+
+
+async def rows(pool: Pool) -> dict[str, list[tuple[object, ...]]]:
+    """Return the whole read model without the rows that came to zero."""
+    async with snapshot(pool) as connection:
+        return {
+            table: sorted(
+                (
+                    row
+                    for row in map(tuple, await connection.fetch(f"SELECT * FROM {table}"))
+                    if any(row[1:])
+                ),
+                key=repr,
+            )
+            for table in TABLES
+        }
+
+
+async def apply(pool: Pool, tickets: list[Ticket]) -> int:
+    async with writing(pool) as connection:
+        await store.lock_for_writing(connection)
+        return await projection.apply(connection, tickets, ZoneInfo(ROME))
+
+
+async def active(pool: Pool) -> int:
+    async with snapshot(pool) as connection:
+        return sum((await active_by_category.count(connection)).values())
+
+
+async def test_rebuild_equals_live_projection(built_pool: Pool, tickets: Tickets) -> None:
+    await apply(built_pool, many(300))
+    await apply(built_pool, many(200, version=2)[::-1])
+    live = await rows(built_pool)
+    assert len(live["ticket_state"]) == 300
+    tickets.hold(many(200, version=2) + many(300)[200:])
+
+    await rebuild.rebuild(built_pool, tickets.api, ROME)
+
+    assert await rows(built_pool) == live
+
+
+async def test_rebuild_takes_more_tickets_than_one_batch(
+    pool: Pool, tickets: Tickets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rebuild, "BATCH_TICKETS", 7)
+    tickets.hold(many(100))
+    await rebuild.rebuild(pool, tickets.api, ROME)
+    assert len((await rows(pool))["ticket_state"]) == 100
+
+
+async def test_readers_see_the_old_numbers_until_a_rebuild_ends(
+    built_pool: Pool, tickets: Tickets
+) -> None:
+    await apply(built_pool, [ticket(1, status=Status.ACTIVE)])
+    tickets.hold([ticket(id, status=Status.ACTIVE) for id in (1, 2, 3)])
+    tickets.may_end.clear()
+    work = asyncio.create_task(rebuild.rebuild(built_pool, tickets.api, ROME))
+    await tickets.is_streaming.wait()
+    assert await active(built_pool) == 1
+    tickets.may_end.set()
+    await work
+    assert await active(built_pool) == 3
+
+
+async def test_events_during_a_rebuild_are_neither_lost_nor_doubled(
+    built_pool: Pool, tickets: Tickets
+) -> None:
+    await apply(built_pool, [ticket(1), ticket(2)])
+    exported = [ticket(1, 2, Status.ACTIVE, IT), ticket(2), ticket(3, 1, category=IT)]
+    tickets.hold(exported)
+    tickets.may_end.clear()
+    work = asyncio.create_task(rebuild.rebuild(built_pool, tickets.api, ROME))
+    await tickets.is_streaming.wait()
+
+    # One was in the export, one is newer than it, one came after it, one is older.
+    meanwhile = [
+        ticket(1, 2, Status.ACTIVE, IT),
+        ticket(2, 2, Status.ACTIVE),
+        ticket(4, 1, category=IT),
+        ticket(1, 1),
+    ]
+    events = asyncio.create_task(apply(built_pool, meanwhile))
+    await asyncio.sleep(0.2)
+    assert not events.done(), "events have to wait for the rebuild, or there is no race to test"
+    tickets.may_end.set()
+    await work
+
+    assert await events == 2
+    raced = await rows(built_pool)
+    tickets.hold([ticket(1, 2, Status.ACTIVE, IT), ticket(2, 2, Status.ACTIVE), *exported[2:]])
+    tickets.lines += [ticket(4, 1, category=IT).model_dump_json().encode() + b"\n"]
+    await rebuild.rebuild(built_pool, tickets.api, ROME)
+    assert await rows(built_pool) == raced
+
+
+def cut(tickets: Tickets) -> None:
+    tickets.cut = True
+
+
+def half_a_line(tickets: Tickets) -> None:
+    tickets.lines[-1] = tickets.lines[-1][:40]
+
+
+def no_ticket(tickets: Tickets) -> None:
+    tickets.lines[50] = b'{"error": "the database is away"}\n'
+
+
+def refused(tickets: Tickets) -> None:
+    tickets.status = 401
+
+
+def away(tickets: Tickets) -> None:
+    tickets.url = "http://127.0.0.1:9"
+
+
+@pytest.mark.parametrize("break_export", [cut, half_a_line, no_ticket, refused, away])
+async def test_an_export_that_is_not_complete_changes_nothing(
+    built_pool: Pool,
+    tickets: Tickets,
+    break_export: Callable[[Tickets], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(rebuild, "BATCH_TICKETS", 10)
+    await apply(built_pool, many(20))
+    before = await rows(built_pool)
+    tickets.hold(many(100, version=2))
+    break_export(tickets)
+
+    with pytest.raises(ExportFailed):
+        await rebuild.rebuild(built_pool, tickets.api, "Asia/Kathmandu")
+
+    assert await rows(built_pool) == before
+    async with snapshot(built_pool) as connection:
+        assert await store.find_timezone(connection) == ROME
+
+
+async def test_first_start_builds_once_and_a_new_time_zone_builds_again(
+    pool: Pool, tickets: Tickets
+) -> None:
+    tickets.hold(many(50))
+    # Two replicas start at once.
+    await asyncio.gather(
+        rebuild.build_if_needed(pool, tickets.api, ROME),
+        rebuild.build_if_needed(pool, tickets.api, ROME),
+    )
+    assert tickets.exports == 1
+    in_rome = await rows(pool)
+    await rebuild.build_if_needed(pool, tickets.api, "Asia/Kathmandu")
+    assert tickets.exports == 2
+    in_kathmandu = await rows(pool)
+    assert in_kathmandu["opened_day"] != in_rome["opened_day"]
+    assert in_kathmandu["opened_quarter"] == in_rome["opened_quarter"]
+
+
+async def test_first_start_waits_for_the_ticket_service(
+    pool: Pool, tickets: Tickets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rebuild, "RETRY_FIRST_SECONDS", 0.02)
+    tickets.hold(many(5))
+    tickets.status = 503
+    building = asyncio.create_task(rebuild.build_if_needed(pool, tickets.api, ROME))
+    async with running(building):
+        while tickets.exports < 2:
+            await asyncio.sleep(0.01)
+        assert not building.done()
+        tickets.status = 200
+        await building
+    assert len((await rows(pool))["ticket_state"]) == 5
+
+
+async def test_a_rollup_can_never_count_below_zero(built_pool: Pool) -> None:
+    await apply(built_pool, [ticket(1, status=Status.ACTIVE)])
+    async with writing(built_pool) as connection:
+        await connection.execute("UPDATE opened_day SET active = 0")
+    with pytest.raises(asyncpg.CheckViolationError, match="opened_day_active_counts"):
+        await apply(built_pool, [ticket(1, 2, Status.CLOSED)])
