@@ -5,6 +5,7 @@ drawing that held it could never be used again.
 """
 
 import asyncio
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime
@@ -70,6 +71,9 @@ _RHYTHMS: Final = {
     Grain.DAY: _Rhythm(9, (1, 2, 7, 14), lambda start: start.toordinal() - 1, "", "%-d %b"),
     Grain.MONTH: _Rhythm(12, (1, 3, 6, 12), lambda start: start.month - 1, "%Y", "%b"),
 }
+
+# pygal hooks into the imports of the whole process, for maps, with what Python has given up.
+sys.meta_path[:] = [f for f in sys.meta_path if not isinstance(f, pygal.PluginImportFixer)]
 
 # pygal holds the interpreter for milliseconds: one thread, so that the event loop and the other
 # charts take turns, and what two callers want at once is drawn once.

@@ -104,7 +104,7 @@ def cases(draw: Any) -> tuple[ZoneInfo, datetime, UnclosedRequest, list[list[Tic
 
 @given(case=cases())
 @settings(
-    max_examples=150,
+    max_examples=250,
     deadline=None,
     print_blob=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],

@@ -28,8 +28,10 @@ async def publish(broker: Broker, *bodies: bytes) -> None:
     async with await aio_pika.connect(broker.url("ticket_svc")) as connection:
         channel = await connection.channel()
         exchange = await channel.get_exchange(EXCHANGE_TICKETS, ensure=False)
-        for content in bodies:
-            await exchange.publish(aio_pika.Message(content), "ticket.modified", mandatory=True)
+        messages = [aio_pika.Message(content) for content in bodies]
+        await asyncio.gather(
+            *(exchange.publish(message, "ticket.modified", mandatory=True) for message in messages)
+        )
 
 
 async def dead_letters(broker: Broker, n: int) -> list[bytes]:
