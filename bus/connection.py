@@ -31,6 +31,8 @@ async def keep_session(url: str, name: str, session: Session) -> None:
     `name` is what an operator reads in RabbitMQ management. A session that raises anything but a
     cancellation is logged and started again.
     """
+    task = asyncio.current_task()
+    assert task is not None
     delay = RECONNECT_FIRST_SECONDS
     while True:
         started = asyncio.get_running_loop().time()
@@ -51,6 +53,9 @@ async def keep_session(url: str, name: str, session: Session) -> None:
             log.warning("%s: connection lost or refused: %s", name, str(error) or repr(error))
         except Exception:
             log.exception("%s: session failed", name)
+        if task.cancelling():
+            # A cancellation that met a closing channel comes out of it as an AMQP error.
+            raise asyncio.CancelledError
         if asyncio.get_running_loop().time() - started > RECONNECT_MAX_SECONDS:
             delay = RECONNECT_FIRST_SECONDS
         await asyncio.sleep(delay)

@@ -12,7 +12,7 @@ from prometheus_client import Histogram
 from pydantic import BaseModel
 
 from bus.connection import keep_session
-from bus.rpc import CONTENT_TYPE, DEADLINE_HEADER, RpcError, decode_reply
+from bus.rpc import CONTENT_TYPE, DEADLINE_HEADER, RpcError, deadline_in, decode_reply
 from contracts.topology import DIRECT_REPLY_TO
 
 # How long "somebody consumes this queue" is believed before the broker is asked again.
@@ -98,7 +98,7 @@ class RpcClient:
             correlation_id=correlation_id,
             reply_to=DIRECT_REPLY_TO,
             expiration=timeout_s,
-            headers={DEADLINE_HEADER: time.time() + timeout_s},
+            headers={DEADLINE_HEADER: deadline_in(timeout_s)},
         )
         try:
             await channel.default_exchange.publish(message, queue, mandatory=True)

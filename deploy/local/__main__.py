@@ -158,7 +158,7 @@ def main(arguments: list[str]) -> int:
             postgres.prepare()
             programs.append(postgres.program())
         if names.has_own_broker:
-            broker = RabbitMQ(home, names)
+            broker = RabbitMQ(home, names, durable=not options.throwaway)
             broker.prepare()
             programs += broker.programs()
         with Supervisor(home, ROOT, programs) as supervisor:

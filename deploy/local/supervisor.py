@@ -48,6 +48,7 @@ startsecs=1
 startretries=1000
 stopsignal={stop_signal}
 stopwaitsecs=30
+stopasgroup={stop_group}
 killasgroup=true
 redirect_stderr=true
 stdout_logfile={home}/log/{name}.log
@@ -128,6 +129,8 @@ class Supervisor:
                 ),
                 priority=program.priority,
                 stop_signal=program.stop_signal,
+                # Nobody passes SIGKILL on to a child.
+                stop_group=str(program.stop_signal == "KILL").lower(),
                 home=self._home,
             )
         return text

@@ -59,7 +59,7 @@ def test_every_queue_is_bounded_by_exactly_one_policy(queue: str) -> None:
 
 def test_each_service_has_its_user_and_the_operator_may_only_watch() -> None:
     tags = {user["name"]: user["tags"] for user in DEFINITIONS["users"]}
-    assert tags == dict.fromkeys(SERVICES, []) | {"operator": ["monitoring"]}
+    assert tags == {service: [] for service in SERVICES} | {"operator": ["monitoring"]}
 
 
 def test_no_password_is_committed() -> None:
