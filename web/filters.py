@@ -19,10 +19,14 @@ LABELS: dict[str, str] = {
     Category.FACILITY_MANAGEMENT: "Facility management",
     Category.TECHNICAL_IT: "Technical / IT",
     Category.SERVICES_COMPLAINTS: "Services & complaints",
-    CategorySource.CLASSIFIER: "assigned automatically",
-    CategorySource.HELPDESK: "set by helpdesk",
     Role.USER: "User",
     Role.HELPDESK: "Helpdesk",
+}
+SOURCES = {
+    CategorySource.CLASSIFIER: "assigned automatically",
+    CategorySource.HELPDESK: "set by helpdesk",
+}
+DEEDS = {
     Action.OPENED: "reported the problem",
     Action.DESCRIPTION_EDITED: "edited the description",
     Action.CATEGORISED: "set the category",

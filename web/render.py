@@ -52,6 +52,8 @@ class Renderer:
         clock = filters.Clock(settings.timezone)
         self._environment.filters |= {
             "label": filters.LABELS.__getitem__,
+            "source": filters.SOURCES.__getitem__,
+            "deed": filters.DEEDS.__getitem__,
             "title": filters.title,
             "duration": filters.duration,
             "month_name": filters.month_name,

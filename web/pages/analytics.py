@@ -38,6 +38,7 @@ TITLES = {
     "resolution": "Resolution time by month",
     "active": "Active tickets by category",
 }
+TABS = (("unclosed", "Unclosed"), ("resolution", "Resolution time"), ("active", "Active now"))
 
 Report = UnclosedReport | ResolutionReport | ActiveReport
 Cell = str | int | float | datetime | None
@@ -67,15 +68,12 @@ class AnalyticsPage(Page):
     report: Report | None = None
     chart: str = ""  # SVG that may stand in the page
     away: str = ""
+    tabs: tuple[tuple[str, str], ...] = TABS
     timezone: ZoneInfo
 
     @property
     def heading(self) -> str:
         return TITLES[self.analysis]
-
-    @property
-    def tabs(self) -> list[tuple[str, str]]:
-        return [(name, title) for name, title in TITLES.items() if name]
 
     @property
     def query(self) -> str:
@@ -138,7 +136,9 @@ async def _load(request: web.Request) -> tuple[AnalyticsPage, int]:
         if error.code == "bad_request":
             period = replace(page.period, errors=tuple(error.errors))
             return replace(page, period=period), 422
-        return replace(page, away=str(error)), 503
+        # What is internal holds a support id; what is away is no concern of the reader's.
+        away = str(error) if error.code == "internal" else "Its worker does not answer."
+        return replace(page, away=away), 503
     return replace(page, report=report, chart=chart), 200
 
 

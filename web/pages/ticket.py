@@ -16,7 +16,7 @@ from aiohttp import web
 from contracts.fields import ID_MAX
 from contracts.rest import Ticket
 from contracts.vocabulary import Category, Role, Status
-from web.filters import LABELS
+from web.filters import DEEDS, LABELS
 from web.forms import key_of, read_form, read_number, reason
 from web.keys import LIVE, TICKET_API
 from web.pages.unsent import Draft, unsent_response
@@ -302,7 +302,7 @@ def _closed_response(
 def _news(page: TicketPage) -> str:
     last = page.thread.history[-1]
     who = LABELS[last.role] if last.role else "The classifier"
-    return f"Updated: {who} {LABELS[last.action]}."
+    return f"Updated: {who} {DEEDS[last.action]}."
 
 
 def _ticket_id(request: web.Request) -> int:
