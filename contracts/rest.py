@@ -145,7 +145,7 @@ def field_errors(errors: list[Any]) -> list[FieldError]:
     return [
         FieldError(
             field=".".join(str(part) for part in error["loc"]) or "body",
-            message=error["msg"],
+            message=error["msg"].replace("Input should be", "must be"),
         )
         for error in errors
     ]
