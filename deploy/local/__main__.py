@@ -83,7 +83,11 @@ def start(
         for service in ("ticket_svc", "analytics_svc"):
             environment = os.environ | names.of_service(service)
             command = [sys.executable, "-m", service, "migrate"]
-            subprocess.run(command, cwd=ROOT, env=environment, check=True, stdout=sys.stderr)
+            done = subprocess.run(
+                command, cwd=ROOT, env=environment, check=False, capture_output=True, text=True
+            )
+            if done.returncode:
+                raise ServerError(f"{service} could not migrate its schema:\n{done.stderr}")
     if servers_only:
         return
     with step("Services"):
@@ -171,9 +175,6 @@ def main(arguments: list[str]) -> int:
             return 1
     except ServerError as error:
         say(f"\n{error}")
-        return 1
-    except subprocess.CalledProcessError as error:
-        say(f"\n{' '.join(error.cmd[1:])} failed; what it said stands above.")
         return 1
     except KeyboardInterrupt:
         say("Stopped.")

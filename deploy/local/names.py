@@ -8,6 +8,7 @@ import os
 import secrets
 import socket
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -54,10 +55,16 @@ _DATABASE = {"TICKET_DATABASE_URL": "ticket_svc", "ANALYTICS_DATABASE_URL": "ana
 
 
 def free_port() -> int:
-    """Return a port on which nothing listens now."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
+    """Return a port on which nothing listens now.
+
+    Below the range from which the kernel takes ports for outgoing connections: one of those could
+    be taken between this answer and the server's start.
+    """
+    while True:
+        port = 20_000 + secrets.randbelow(12_000)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind((HOST, port))
+            return port
 
 
 def is_listening(url: str) -> bool:

@@ -53,7 +53,11 @@ def wait_until(what: str, is_ready: Callable[[], bool], log: Path) -> None:
     end = time.monotonic() + START_TIMEOUT_SECONDS
     while not is_ready():
         if time.monotonic() > end:
-            raise ServerError(f"{what} is not ready after {START_TIMEOUT_SECONDS} s; see {log}")
+            said = log.read_text(errors="replace").splitlines()[-8:] if log.exists() else []
+            raise ServerError(
+                f"{what} is not ready after {START_TIMEOUT_SECONDS} s. The end of {log}:\n"
+                + "\n".join(said)
+            )
         time.sleep(0.1)
 
 
