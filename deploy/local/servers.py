@@ -127,16 +127,12 @@ class Postgres:
 
     def initialise(self) -> None:
         """Make the database, the schemas and their roles, or bring the passwords up to date."""
-        if not self._psql("postgres", "-Atc", "SELECT 1 FROM pg_database WHERE datname = 'campus'"):
-            self._psql("postgres", "-c", "CREATE DATABASE campus")
-        self._psql("campus", "-f", str(DEPLOY / "postgres" / "init.sql"))
-
-    def _psql(self, database: str, *arguments: str) -> str:
-        return _run(
+        _run(
             [
                 *(str(POSTGRES_BIN_PATH / "psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1"),
                 *("-h", HOST, "-p", str(self._names.ports["postgres"])),
-                *("-U", "postgres", "-d", database, *arguments),
+                *("-U", "postgres", "-d", "postgres"),
+                *("-f", str(DEPLOY / "postgres" / "init.sql")),
             ],
             PGPASSWORD=self._names["POSTGRES_PASSWORD"],
             TICKET_DATABASE_PASSWORD=self._names.password("TICKET_DATABASE_URL"),

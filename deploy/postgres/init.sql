@@ -1,7 +1,12 @@
--- Makes the two schemas and the two roles that own them; neither can read the other's.
--- Run once by a superuser in the campus database, with psql 15 or newer: the official image does so
--- at its first start, `make run` does so for its own server. Safe to run again.
+-- Makes the database, its two schemas and the two roles that own them; neither can read the other's.
+-- Run by a superuser with psql 15 or newer: the official image does so at its first start,
+-- `make run` does so for its own server. Safe to run again.
 \set ON_ERROR_STOP on
+
+SELECT $$CREATE DATABASE campus ENCODING 'UTF8' LOCALE 'C.UTF-8' TEMPLATE template0$$
+ WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = 'campus') \gexec
+\connect campus
+
 \getenv ticket_password TICKET_DATABASE_PASSWORD
 \getenv analytics_password ANALYTICS_DATABASE_PASSWORD
 
