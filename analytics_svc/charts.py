@@ -68,7 +68,7 @@ class _Rhythm(NamedTuple):
 
 _RHYTHMS: Final = {
     Grain.HOUR: _Rhythm(9, (1, 3, 6, 12), lambda start: start.hour, "%-d %b", "%H:00"),
-    Grain.DAY: _Rhythm(9, (1, 2, 7, 14), lambda start: start.toordinal() - 1, "", "%-d %b"),
+    Grain.DAY: _Rhythm(9, (1, 2, 7, 14), lambda start: start.toordinal() - 1, "%-d %b", "%-d %b"),
     Grain.MONTH: _Rhythm(12, (1, 3, 6, 12), lambda start: start.month - 1, "%Y", "%b"),
 }
 

@@ -37,9 +37,7 @@ EDGES = [
     datetime(2026, 3, 8, 5, 30, tzinfo=UTC),
 ]  # fmt: skip
 NUDGES = [timedelta(microseconds=n) for n in (0, 0, 1, -1, 59_999_999, -899_999_999)]
-STEPS = [
-    timedelta(minutes=n) for n in (0, 0, 15, -15, 45, 60, -60, 24 * 60, -26 * 60, -31 * 24 * 60)
-]
+STEPS = [timedelta(minutes=n) for n in (0, 0, 15, -15, 45, 60, -60, 1_440, -1_560, -44_640)]
 PERIODS = [
     (PeriodUnit.HOURS, 1),
     (PeriodUnit.HOURS, 25),
@@ -64,11 +62,7 @@ def histories(draw: Any, near: list[datetime]) -> list[list[Ticket]]:
     """Return, for some tickets, each state that they went through."""
     made = []
     for id_ in range(1, draw(st.integers(0, 8)) + 1):
-        opened_at = (
-            draw(st.sampled_from(near))
-            + draw(st.sampled_from(STEPS))
-            + draw(st.sampled_from(NUDGES))
-        )
+        opened_at = draw(instants(near))
         took = timedelta(microseconds=draw(st.one_of(st.just(0), st.integers(1, 10**13))))
         status, category = Status.OPEN, draw(st.sampled_from([None, *Category]))
         states = [ticket(id_, 1, status, category, opened_at, took)]
@@ -87,12 +81,14 @@ def histories(draw: Any, near: list[datetime]) -> list[list[Ticket]]:
 def cases(draw: Any) -> tuple[ZoneInfo, datetime, UnclosedRequest, list[list[Ticket]]]:
     """Return a zone, a moment, a period, and what arrives until then, batch by batch."""
     zone = draw(st.sampled_from(ZONES))
-    as_of = (
-        draw(st.sampled_from(EDGES)) + draw(st.sampled_from(STEPS)) + draw(st.sampled_from(NUDGES))
-    )
+    as_of = draw(instants(EDGES))
     unit, last = draw(st.sampled_from(PERIODS))
     since = as_of - length_of(last, unit)
-    made = draw(histories([as_of, as_of, since, since, *EDGES]))
+    midnights = [
+        instant.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0).astimezone(UTC)
+        for instant in (as_of, since, since + timedelta(days=1))
+    ]
+    made = draw(histories([as_of, as_of, since, since, *midnights, draw(st.sampled_from(EDGES))]))
     sent = [state for states in made for state in states]
     if sent:
         sent += draw(st.lists(st.sampled_from(sent), max_size=5))
@@ -104,7 +100,7 @@ def cases(draw: Any) -> tuple[ZoneInfo, datetime, UnclosedRequest, list[list[Tic
 
 @given(case=cases())
 @settings(
-    max_examples=250,
+    max_examples=300,
     deadline=None,
     print_blob=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
