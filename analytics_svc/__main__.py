@@ -25,6 +25,8 @@ def main() -> int:
     except (DatabaseAway, ExportFailed) as error:
         print(error, file=sys.stderr)
         return 1
+    except KeyboardInterrupt:  # a rebuild that was stopped; the service has its own handler
+        return 130
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -133,7 +133,7 @@ def resolution(months: tuple[tuple[date, float | None], ...]) -> str:
 @lru_cache(REMEMBERED_CHARTS)
 def active(counts: tuple[tuple[Category | None, int], ...]) -> str:
     """Draw how many tickets are active in each category as bars, the longest on top."""
-    ranked = sorted(counts, key=lambda row: row[1])
+    ranked = sorted(counts, key=lambda row: -row[1])[::-1]  # pygal starts at the bottom
     title = "Active tickets, by category"
     chart = pygal.HorizontalBar(
         **_options(title),

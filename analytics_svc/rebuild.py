@@ -104,5 +104,6 @@ async def _export(api: TicketApi) -> AsyncGenerator[list[Ticket]]:
     except (aiohttp.ClientError, OSError) as error:
         raise ExportFailed(f"{url}: {error!r}") from error
     except ValidationError as error:
-        raise ExportFailed(f"The export holds no ticket: {error}") from error
+        reason = error.errors(include_input=False)[0]["msg"]
+        raise ExportFailed(f"The export holds a line that is no ticket: {reason}") from error
     yield batch
