@@ -48,7 +48,8 @@ def read_query(request: web.Request, query_type: type[QueryT]) -> QueryT:
     try:
         return query_type.model_validate(values)
     except ValidationError as error:
-        raise Invalid(*field_errors(error.errors())) from None
+        # Which one of a repeated parameter is wrong can be read in the message.
+        raise Invalid(*(bad_field(str(e["loc"][0]), e["msg"]) for e in error.errors())) from None
 
 
 def read_id(request: web.Request) -> int:

@@ -6,11 +6,9 @@ from collections.abc import AsyncIterator, Sequence
 
 from contracts.rest import Counts, SimilarTicket, Ticket
 from ticket_svc.database import Connection
-from ticket_svc.queries import ListQuery
+from ticket_svc.queries import NO_CATEGORY, ListQuery
 from ticket_svc.store import TICKET_COLUMNS, to_ticket
 
-# How a ticket without a category is called in queries and in the index on categories.
-NO_CATEGORY = "none"
 # What is typed beyond this costs time and finds nothing more.
 SIMILAR_TEXT_CHARACTERS = 300
 EXPORT_BATCH_ROWS = 1_000

@@ -33,13 +33,12 @@ from ticket_svc.errors import (
     WrongStep,
     bad_field,
 )
-from ticket_svc.queries import ListQuery, SimilarQuery
+from ticket_svc.queries import EVERY_CATEGORY, ListQuery, SimilarQuery
 
 VISIBLE = {
     Role.USER: (Status.OPEN, Status.ACTIVE),
     Role.HELPDESK: tuple(Status),
 }
-_EVERY_CATEGORY = (*Category, search.NO_CATEGORY)
 
 
 async def open_ticket(pool: Pool, role: Role, report: OpenTicket, key: UUID | None) -> Ticket:
@@ -75,7 +74,7 @@ async def list_tickets(pool: Pool, role: Role, query: ListQuery) -> TicketPage:
         raise Forbidden(bad_field("status", "closed tickets are for helpdesk"))
     if query.cursor and query.cursor.sort != query.sort:
         raise Invalid(bad_field("cursor", f"belongs to sort={query.cursor.sort}"))
-    categories: Sequence[str] = query.category or _EVERY_CATEGORY
+    categories: Sequence[str] = query.category or EVERY_CATEGORY
     async with acquire(pool) as connection:
         tickets = await search.list_tickets(
             connection, query, list(set(statuses)), list(set(categories))

@@ -1,0 +1,97 @@
+"""A missing part degrades one thing, and is back in use without a restart."""
+
+import asyncio
+
+import pytest
+
+from tests.ticket_svc.conftest import Wire, serve
+from ticket_svc import tickets
+from ticket_svc.database import ACQUIRE_SECONDS, POOL_MAX_CONNECTIONS
+
+
+@pytest.fixture
+async def wire(ticket_database_url):
+    async with Wire(ticket_database_url) as wire:
+        yield wire
+
+
+@pytest.fixture
+async def api_on_wire(wire):
+    async with serve(wire.url) as api:
+        yield api
+
+
+async def test_database_away_is_a_clear_503_and_over_when_it_is_back(wire, api_on_wire, caplog):
+    api = api_on_wire
+    ticket = await api.open()
+    wire.cut()
+    for answer in (
+        await api.call("GET", f"/v1/tickets/{ticket['id']}"),
+        await api.call("POST", "/v1/tickets", json={"description": "A secret"}),
+    ):
+        assert (answer.status, answer.body["code"]) == (503, "unavailable")
+        assert int(answer.headers["Retry-After"]) > 0
+        assert answer.body["support_id"] in caplog.text
+    assert "secret" not in caplog.text
+    answer = await api.call("GET", "/health/ready", expect=503)
+    assert answer.body["missing"] == ["database"]
+    await api.call("GET", "/health/live", expect=200)
+    assert "ticket_outbox_depth NaN" in (await api.call("GET", "/metrics", expect=200)).body
+    await wire.mend()
+    assert await api.get(ticket["id"]) == ticket
+    await api.call("GET", "/health/ready", expect=200)
+
+
+async def test_service_starts_without_database_and_waits_for_it(wire):
+    wire.cut()
+    async with serve(wire.url) as api:
+        await api.call("GET", "/health/ready", expect=503)
+        await wire.mend()
+        await api.call("GET", "/health/ready", expect=200)
+
+
+async def test_broker_away_leaves_the_service_ready(api):
+    await api.open()
+    answer = await api.call("GET", "/health/ready", expect=200)
+    assert answer.body == {"status": "ready", "missing": [], "degraded": ["broker"]}
+
+
+async def test_nothing_is_degraded_with_everything_there(api_with_broker):
+    async with asyncio.timeout(5):
+        while (await api_with_broker.call("GET", "/health/ready", expect=200)).body["degraded"]:
+            await asyncio.sleep(0.02)
+
+
+async def test_busy_pool_is_a_503_within_seconds(api, sql):
+    ticket = await api.open()
+    async with sql.transaction():
+        await sql.execute("SELECT FROM ticket WHERE id = $1 FOR UPDATE", ticket["id"])
+        writes = [asyncio.create_task(api.send(ticket, "x")) for _ in range(POOL_MAX_CONNECTIONS)]
+        await asyncio.sleep(0.5)
+        async with asyncio.timeout(2 * ACQUIRE_SECONDS):
+            await api.call("GET", f"/v1/tickets/{ticket['id']}", expect=503)
+    assert {answer.status for answer in await asyncio.gather(*writes)} == {201}
+
+
+async def test_defect_is_a_500_with_a_support_id_that_is_in_the_log(api, monkeypatch, caplog):
+    async def broken(_pool):
+        raise RuntimeError("a defect")
+
+    monkeypatch.setattr(tickets, "count_tickets", broken)
+    answer = await api.call("GET", "/v1/tickets/counts")
+    assert (answer.status, answer.body["code"]) == (500, "internal")
+    assert answer.body["support_id"] in caplog.text
+    assert "a defect" in caplog.text
+    assert "defect" not in str(answer.body)
+
+
+async def test_requests_are_counted_by_template_and_status(api):
+    ticket = await api.open()
+    await api.get(ticket["id"])
+    await api.call("GET", "/nothing", expect=404)
+    figures = (await api.call("GET", "/metrics", expect=200)).body
+    labels = 'method="GET",route="/v1/tickets/{id}",status="200"'
+    assert f"ticket_request_seconds_count{{{labels}}}" in figures
+    assert 'ticket_request_seconds_count{method="none",route="none",status="404"}' in figures
+    assert "/nothing" not in figures
+    assert "ticket_outbox_depth 2.0" in figures

@@ -1,0 +1,48 @@
+"""Settings come from the environment; what is missing is said in a sentence, secrets never."""
+
+import subprocess
+import sys
+
+import pytest
+
+from ticket_svc.settings import SettingsError, read_settings
+
+GOOD = {
+    "TICKET_DATABASE_URL": "postgresql://ticket_svc:secret@localhost/campus",
+    "TICKET_AMQP_URL": "amqp://ticket_svc:secret@localhost/campus",
+    "TICKET_API_TOKEN": "secret",
+}
+
+
+def test_defaults_serve_on_this_machine_only():
+    settings = read_settings(GOOD)
+    assert (settings.host, settings.port) == ("127.0.0.1", 8081)
+
+
+def test_secrets_stay_out_of_the_text_form():
+    assert "secret" not in repr(read_settings(GOOD))
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_missing_variable_is_named(name):
+    with pytest.raises(SettingsError, match=name):
+        read_settings(GOOD | {name: ""})
+
+
+@pytest.mark.parametrize("port", ["http", "-1", "65536", "8081.0", ""])
+def test_port_must_be_a_port(port):
+    with pytest.raises(SettingsError, match="TICKET_PORT"):
+        read_settings(GOOD | {"TICKET_PORT": port})
+
+
+@pytest.mark.parametrize("arguments", [[], ["migrate"], ["nonsense"]])
+def test_wrong_environment_or_command_is_a_sentence_and_exit_2(arguments):
+    process = subprocess.run(
+        [sys.executable, "-m", "ticket_svc", *arguments],
+        env={},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert process.returncode == 2
+    assert len(process.stderr.splitlines()) == 1
