@@ -22,7 +22,7 @@ demo: ## two years of plausible tickets into the running helpdesk
 
 bench: ## figures beside their floors, on a throwaway stack with 100 000 tickets
 	@deploy/local/install.sh test
-	@$(PYTHON_IN_VENV) -m deploy.local --throwaway -- $(PYTHON_IN_VENV) -m bench $(ARGS)
+	@$(PYTHON_IN_VENV) -m deploy.local --throwaway --durable -- $(PYTHON_IN_VENV) -m bench $(ARGS)
 
 env: ## write .env for docker compose, with random secrets
 	@python3 deploy/compose_env.py

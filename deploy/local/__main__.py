@@ -1,6 +1,6 @@
 """Starts the whole helpdesk and stops it cleanly; `make run` and `make test` come here.
 
-    python -m deploy.local [--home DIR] [--throwaway] [--servers-only] [-- COMMAND …]
+    python -m deploy.local [--home DIR] [--throwaway [--durable]] [--servers-only] [-- COMMAND …]
 
 Without a command it runs until Ctrl-C or SIGTERM. With one, it runs the command with the names of
 DESIGN.md in its environment, stops everything and exits with the command's status.
@@ -138,6 +138,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--throwaway", action="store_true", help="fresh data on free ports, deleted at the end"
     )
+    parser.add_argument("--durable", action="store_true", help="sync throwaway data to disk too")
     parser.add_argument("--servers-only", action="store_true", help="no services")
     parser.add_argument("command", nargs="*", help="run this, then stop")
     return parser.parse_args(arguments)
@@ -158,7 +159,7 @@ def main(arguments: list[str]) -> int:
         broker = None
         programs = service_programs(names)
         if names.has_own_database:
-            postgres = Postgres(home, names, durable=not options.throwaway)
+            postgres = Postgres(home, names, durable=options.durable or not options.throwaway)
             postgres.prepare()
             programs.append(postgres.program())
         if names.has_own_broker:
