@@ -3,6 +3,7 @@
 The servers are started by `make test`; nothing here ever touches data that somebody keeps.
 """
 
+import asyncio
 import json
 import os
 import signal
@@ -10,6 +11,7 @@ import subprocess
 import sys
 from base64 import b64encode
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
@@ -24,6 +26,7 @@ import pytest
 from contracts.topology import DURABLE_QUEUES, dead_letter_queue
 from deploy.local.names import PRIVATE, PUBLIC, SERVICES, Names, free_port
 from deploy.local.servers import answers_200, wait_until
+from tests.cable import Cable
 
 ROOT = Path(__file__).resolve().parent.parent
 DEFINITIONS = json.loads((ROOT / "deploy/rabbitmq/definitions.json").read_text())
@@ -34,6 +37,7 @@ AMQP_NAMES = {
     "classifier_svc": "CLASSIFIER_AMQP_URL",
 }
 _database_numbers = count()
+_stack_numbers = count()
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -210,24 +214,64 @@ class Stack:
         }[service]
 
 
-@pytest.fixture(scope="session")
-async def stack(names: Names, worker_id: str) -> AsyncIterator[Stack]:
-    """Return the running helpdesk; shared by the tests of a worker, so look for your own ticket."""
-    database = await _create_database(names, f"{worker_id}_stack")
-    broker = Broker(names, f"stack-{worker_id}")
+@asynccontextmanager
+async def run_stack(
+    names: Names, label: str, cables: dict[str, Cable] | None = None
+) -> AsyncIterator[Stack]:
+    """Run the four services on a database and virtual host of their own.
+
+    `cables` names the servers ("broker", "database") that are reached through a cable.
+    """
+    database = await _create_database(names, label)
+    broker = Broker(names, f"stack-{label}")
     broker.create()
     values = dict(names.values)
+    cables = cables or {}
     for name in ("TICKET_DATABASE_URL", "ANALYTICS_DATABASE_URL"):
-        values[name] = with_path(names[name], database)
+        url = with_path(names[name], database)
+        values[name] = cables["database"].through(url) if "database" in cables else url
     for user, name in AMQP_NAMES.items():
-        values[name] = broker.url(user)
+        url = broker.url(user)
+        values[name] = cables["broker"].through(url) if "broker" in cables else url
     ports = {part: free_port() for part in ("web", "ticket_api", "analytics", "classifier")}
     values["WEB_URL"] = f"http://127.0.0.1:{ports['web']}"
     values["TICKET_API_URL"] = f"http://127.0.0.1:{ports['ticket_api']}"
     stack = Stack(replace(names, values=values, ports=ports), broker, {})
-    for service in SERVICES:
-        stack.start(service)
-    yield stack
-    statuses = {service: stack.stop(service) for service in list(stack.processes)}
-    broker.delete()
-    assert set(statuses.values()) == {0}, f"SIGTERM did not end every service cleanly: {statuses}"
+    try:
+        # In a thread: the cables are in this loop, and a service needs them to become ready.
+        for service in SERVICES:
+            await asyncio.to_thread(stack.start, service)
+        yield stack
+    finally:
+        running = list(stack.processes)
+        statuses = {service: await asyncio.to_thread(stack.stop, service) for service in running}
+        broker.delete()
+    assert set(statuses.values()) <= {0}, f"SIGTERM did not end every service cleanly: {statuses}"
+
+
+@pytest.fixture(scope="session")
+async def stack(names: Names, worker_id: str) -> AsyncIterator[Stack]:
+    """Return the running helpdesk; shared by the tests of a worker, so look for your own ticket."""
+    async with run_stack(names, f"{worker_id}_shared") as stack:
+        yield stack
+
+
+@pytest.fixture
+async def own_stack(names: Names, worker_id: str) -> AsyncIterator[Stack]:
+    """Return a helpdesk of which a test may kill parts."""
+    async with run_stack(names, f"{worker_id}_{next(_stack_numbers)}") as stack:
+        yield stack
+
+
+@pytest.fixture
+async def cabled_stack(
+    names: Names, worker_id: str
+) -> AsyncIterator[tuple[Stack, dict[str, Cable]]]:
+    """Return a helpdesk whose cables to the broker and to the database can be cut."""
+    cables = {}
+    for server, name in {"broker": "WEB_AMQP_URL", "database": "TICKET_DATABASE_URL"}.items():
+        parts = urlsplit(names[name])
+        cables[server] = Cable(parts.hostname or "", parts.port or 0)
+        await cables[server].mend()
+    async with run_stack(names, f"{worker_id}_{next(_stack_numbers)}", cables) as stack:
+        yield stack, cables
