@@ -1,0 +1,45 @@
+"""The schema that people read is the one that the migrations make, and it guards itself."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+import ticket_svc
+from deploy.local.servers import POSTGRES_BIN_PATH
+
+SCHEMA = Path(ticket_svc.__file__).with_name("schema.sql")
+
+
+def dump(database_url):
+    """Return what a migrated database holds, without what depends on the session or the tool."""
+    command = [POSTGRES_BIN_PATH / "pg_dump", "--schema-only", "--no-owner", "--schema=tickets"]
+    command += ["--exclude-table=alembic_version", f"--dbname={database_url}"]
+    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    noise = r"^(--.*|SET .*|SELECT pg_catalog\.set_config.*|\\(un)?restrict .*)\n"
+    return re.sub(r"\n{2,}", "\n\n", re.sub(noise, "", text, flags=re.MULTILINE)).strip() + "\n"
+
+
+def test_migrated_schema_is_the_one_checked_in(ticket_database_url):
+    migrated = dump(ticket_database_url)
+    assert migrated == SCHEMA.read_text(), "after a migration, write `dump(…)` into schema.sql"
+
+
+async def test_database_itself_refuses_what_the_rules_never_write(sql):
+    await sql.execute("INSERT INTO ticket (description) VALUES ('x')")
+    for change, constraint in (
+        ("description = ''", "ticket_description_length"),
+        ("status = 'done'", "ticket_status_known"),
+        ("status = 'closed'", "ticket_closed_at_iff_closed"),
+        ("closed_at = now()", "ticket_closed_at_iff_closed"),
+        ("category = 'plumbing', category_source = 'helpdesk'", "ticket_category_known"),
+        ("category = 'technical_it'", "ticket_category_has_source"),
+        ("modified_at = opened_at - interval '1 s'", "ticket_times_ordered"),
+        ("messages = 1", "ticket_each_message_is_a_version"),
+        ("idempotency_key = gen_random_uuid()", "ticket_request_complete"),
+    ):
+        with pytest.raises(asyncpg.CheckViolationError) as refused:
+            await sql.execute(f"UPDATE ticket SET {change}")
+        assert refused.value.constraint_name == constraint, change

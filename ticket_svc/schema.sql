@@ -1,0 +1,151 @@
+CREATE SCHEMA tickets;
+
+CREATE FUNCTION tickets.count_ticket() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    IF TG_OP = 'UPDATE' THEN
+        UPDATE ticket_count SET n = n - 1
+         WHERE status = OLD.status AND shard = pg_backend_pid() % 16;
+    END IF;
+    UPDATE ticket_count SET n = n + 1
+     WHERE status = NEW.status AND shard = pg_backend_pid() % 16;
+    RETURN NULL;
+END $$;
+
+CREATE TABLE tickets.history (
+    ticket_id bigint NOT NULL,
+    version integer NOT NULL,
+    at timestamp with time zone NOT NULL,
+    role text,
+    action text NOT NULL,
+    before text,
+    after text,
+    CONSTRAINT history_action_known CHECK ((action = ANY (ARRAY['opened'::text, 'description_edited'::text, 'categorised'::text, 'activated'::text, 'closed'::text, 'message_sent'::text]))),
+    CONSTRAINT history_role_known CHECK ((role = ANY (ARRAY['user'::text, 'helpdesk'::text])))
+);
+
+CREATE TABLE tickets.message (
+    id bigint NOT NULL,
+    ticket_id bigint NOT NULL,
+    author text NOT NULL,
+    body text NOT NULL,
+    sent_at timestamp with time zone NOT NULL,
+    idempotency_key uuid,
+    request_hash bytea,
+    CONSTRAINT message_author_known CHECK ((author = ANY (ARRAY['user'::text, 'helpdesk'::text]))),
+    CONSTRAINT message_body_length CHECK (((char_length(body) >= 1) AND (char_length(body) <= 5000))),
+    CONSTRAINT message_request_complete CHECK (((idempotency_key IS NULL) = (request_hash IS NULL)))
+);
+
+ALTER TABLE tickets.message ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME tickets.message_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE tickets.outbox (
+    id bigint NOT NULL,
+    refusals integer DEFAULT 0 NOT NULL,
+    type text NOT NULL,
+    ticket_id bigint NOT NULL,
+    version integer NOT NULL,
+    body json NOT NULL
+);
+
+ALTER TABLE tickets.outbox ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME tickets.outbox_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE tickets.ticket (
+    id bigint NOT NULL,
+    description text NOT NULL,
+    status text DEFAULT 'open'::text NOT NULL,
+    category text,
+    category_source text,
+    opened_at timestamp with time zone DEFAULT now() NOT NULL,
+    modified_at timestamp with time zone DEFAULT now() NOT NULL,
+    closed_at timestamp with time zone,
+    version integer DEFAULT 1 NOT NULL,
+    messages integer DEFAULT 0 NOT NULL,
+    idempotency_key uuid,
+    request_hash bytea,
+    CONSTRAINT ticket_category_has_source CHECK (((category IS NULL) = (category_source IS NULL))),
+    CONSTRAINT ticket_category_known CHECK ((category = ANY (ARRAY['facility_management'::text, 'technical_it'::text, 'services_complaints'::text]))),
+    CONSTRAINT ticket_category_source_known CHECK ((category_source = ANY (ARRAY['classifier'::text, 'helpdesk'::text]))),
+    CONSTRAINT ticket_closed_at_iff_closed CHECK (((status = 'closed'::text) = (closed_at IS NOT NULL))),
+    CONSTRAINT ticket_description_length CHECK (((char_length(description) >= 1) AND (char_length(description) <= 10000))),
+    CONSTRAINT ticket_each_message_is_a_version CHECK (((messages >= 0) AND (messages <= (version - 1)))),
+    CONSTRAINT ticket_request_complete CHECK (((idempotency_key IS NULL) = (request_hash IS NULL))),
+    CONSTRAINT ticket_status_known CHECK ((status = ANY (ARRAY['open'::text, 'active'::text, 'closed'::text]))),
+    CONSTRAINT ticket_times_ordered CHECK (((opened_at <= modified_at) AND ((closed_at >= opened_at) AND (closed_at <= modified_at))))
+);
+
+CREATE TABLE tickets.ticket_count (
+    status text NOT NULL,
+    shard integer NOT NULL,
+    n bigint NOT NULL
+)
+WITH (fillfactor='50');
+
+ALTER TABLE tickets.ticket ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME tickets.ticket_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+ALTER TABLE ONLY tickets.history
+    ADD CONSTRAINT history_one_item_a_version PRIMARY KEY (ticket_id, version);
+
+ALTER TABLE ONLY tickets.message
+    ADD CONSTRAINT message_key PRIMARY KEY (id);
+
+ALTER TABLE ONLY tickets.message
+    ADD CONSTRAINT message_sent_once UNIQUE (idempotency_key);
+
+ALTER TABLE ONLY tickets.outbox
+    ADD CONSTRAINT outbox_key PRIMARY KEY (id);
+
+ALTER TABLE ONLY tickets.ticket_count
+    ADD CONSTRAINT ticket_count_key PRIMARY KEY (status, shard);
+
+ALTER TABLE ONLY tickets.ticket
+    ADD CONSTRAINT ticket_key PRIMARY KEY (id);
+
+ALTER TABLE ONLY tickets.ticket
+    ADD CONSTRAINT ticket_opened_once UNIQUE (idempotency_key);
+
+CREATE INDEX message_thread ON tickets.message USING btree (ticket_id, id);
+
+CREATE INDEX message_words ON tickets.message USING gin (body extensions.gin_trgm_ops);
+
+CREATE INDEX outbox_next ON tickets.outbox USING btree (refusals, id);
+
+CREATE INDEX ticket_by_change ON tickets.ticket USING btree (status, COALESCE(category, 'none'::text), modified_at, id);
+
+CREATE INDEX ticket_by_opening ON tickets.ticket USING btree (status, COALESCE(category, 'none'::text), opened_at, id);
+
+CREATE INDEX ticket_latest ON tickets.ticket USING btree (opened_at, id);
+
+CREATE INDEX ticket_similar ON tickets.ticket USING gist (description extensions.gist_trgm_ops (siglen='256')) WHERE (status <> 'closed'::text);
+
+CREATE INDEX ticket_words ON tickets.ticket USING gin (description extensions.gin_trgm_ops);
+
+CREATE TRIGGER ticket_counted AFTER INSERT OR UPDATE OF status ON tickets.ticket FOR EACH ROW EXECUTE FUNCTION tickets.count_ticket();
+
+ALTER TABLE ONLY tickets.history
+    ADD CONSTRAINT history_of_ticket FOREIGN KEY (ticket_id) REFERENCES tickets.ticket(id);
+
+ALTER TABLE ONLY tickets.message
+    ADD CONSTRAINT message_of_ticket FOREIGN KEY (ticket_id) REFERENCES tickets.ticket(id);
