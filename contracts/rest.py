@@ -136,8 +136,8 @@ class Problem(Record):
     support_id: str | None = None
 
     def to_json(self) -> str:
-        """Return the JSON text without the members that don't apply."""
-        return self.model_dump_json(exclude_none=True)
+        """Return the JSON text without the members that don't apply; `ticket` stays whole."""
+        return self.model_dump_json(exclude={name for name, value in self if value is None})
 
 
 def field_errors(errors: list[Any]) -> list[FieldError]:
