@@ -26,6 +26,8 @@ class Cable:
         for writer in list(self._writers):
             writer.transport.abort()
         await self._server.wait_closed()
+        while self._writers:
+            await asyncio.sleep(0.01)
 
     def through(self, url: str) -> str:
         """Return the URL of the same thing at the other end of the cable."""
@@ -40,6 +42,8 @@ class Cable:
             await asyncio.gather(_pump(reader, back), _pump(there, writer))
         finally:
             self._writers -= {writer, back}
+            for end in (writer, back):
+                end.transport.abort()
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -73,6 +73,7 @@ async def _create_database(names: Names, worker_id: str) -> str:
     )
     try:
         # Nobody is connected to `campus` while tests run: it is the migrated template.
+        await connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
         await connection.execute(f"CREATE DATABASE {name} TEMPLATE campus")
     finally:
         await connection.close()
@@ -275,3 +276,5 @@ async def cabled_stack(
         await cables[server].mend()
     async with run_stack(names, f"{worker_id}_{next(_stack_numbers)}", cables) as stack:
         yield stack, cables
+    for cable in cables.values():
+        await cable.cut()

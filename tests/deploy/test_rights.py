@@ -19,11 +19,10 @@ READS = {
 @pytest.mark.parametrize("user", READS)
 async def test_a_service_reads_its_own_queues_only(broker: Broker, user: str) -> None:
     readable = set()
-    connection = await aio_pika.connect(broker.url(user))
-    async with connection:
-        for name in DURABLE_QUEUES:
-            channel = await connection.channel()
-            queue = await channel.get_queue(name, ensure=False)
+    for name in DURABLE_QUEUES:
+        connection = await aio_pika.connect(broker.url(user))
+        async with connection:
+            queue = await (await connection.channel()).get_queue(name, ensure=False)
             try:
                 await queue.get(fail=False)
                 readable.add(name)
