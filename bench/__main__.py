@@ -14,7 +14,7 @@ from tqdm import tqdm  # type: ignore[import-untyped]
 
 from bench.fill import fill
 from bench.load import Figure, Tally
-from bench.memory import TARGET_MIB, resident_mib
+from bench.processes import SERVERS, SERVICES, TARGET_MIB, cpu_ms, resident_mib
 from bench.subjects import (
     P99_TARGET_MS,
     TARGET_CONNECTIONS,
@@ -45,6 +45,7 @@ def main() -> int:
 
 
 async def _bench(options: argparse.Namespace) -> int:
+    load = os.getloadavg()[0]
     try:
         await fill(options.tickets, options.seed)
     except RuntimeError as error:
@@ -56,8 +57,12 @@ async def _bench(options: argparse.Namespace) -> int:
     failed = sum((figure.failed for figure in figures.values()), Counter())
     if uncategorised := await count_uncategorised():
         failed["reported, but the category came late"] += uncategorised
-    print(f"{options.tickets:,} tickets, {os.cpu_count()} cores, medians of {ROUNDS} rounds\n")
+    print(
+        f"{options.tickets:,} tickets, {os.cpu_count()} cores, medians of {ROUNDS} rounds;"
+        f" load average at the start {load:.1f}\n"
+    )
     print(_table(figures))
+    print(f"\nCPU ms a request\n{_costs(figures)}")
     print(_memory())
     for what, n in failed.items():
         print(f"FAILED {n}: {what}")
@@ -78,7 +83,9 @@ async def _measure(chosen: list[Subject], seconds: float) -> dict[Key, Figure]:
         for number in range(ROUNDS + 1):
             for subject, level in order:
                 bar.set_postfix_str(f"{subject.name} × {level}")
+                before = cpu_ms()
                 tally = await subject.run(level, seconds if number else WARM_UP_SECONDS)
+                tally.cpu_ms = cpu_ms() - before
                 if number:
                     tallies[subject, level].append(tally)
                 bar.update()
@@ -113,6 +120,18 @@ def _verdict(subject: Subject, level: int, figure: Figure) -> str:
         missed.append(f"p99 {P99_TARGET_MS:.0f} ms")
     wanted = f"{subject.target}/s" if subject.target else f"p99 {P99_TARGET_MS:.0f} ms"
     return f"MISSED {', '.join(missed)}" if missed else f"{wanted} reached"
+
+
+def _costs(figures: dict[Key, Figure]) -> str:
+    programs = (*SERVICES, *SERVERS)
+    lines = [f"{'':<43}" + "".join(f"{program:>15}" for program in programs)]
+    lines += [
+        f"{subject.name:<34}{level:>9}"
+        + "".join(f"{figure.cpu_ms[program]:>15.2f}" for program in programs)
+        for (subject, level), figure in figures.items()
+        if subject.floor
+    ]
+    return "\n".join(lines)
 
 
 def _memory() -> str:

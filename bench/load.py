@@ -6,7 +6,7 @@ Shares the cores with what it measures, so it parses no more of a response than 
 import asyncio
 import re
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from statistics import median
@@ -24,6 +24,7 @@ class Tally:
     seconds: float = 0.0
     latencies: list[float] = field(default_factory=list)
     failed: Counter[str] = field(default_factory=Counter)
+    cpu_ms: Counter[str] = field(default_factory=Counter)  # by program
 
     @property
     def rate(self) -> float:
@@ -47,6 +48,7 @@ class Figure:
     p50_ms: float
     p99_ms: float
     failed: Counter[str]
+    cpu_ms: dict[str, float]  # a request, by program
 
     @classmethod
     def of(cls, rounds: list[Tally]) -> "Figure":
@@ -56,7 +58,14 @@ class Figure:
             median(tally.percentile_ms(0.5) for tally in rounds),
             median(tally.percentile_ms(0.99) for tally in rounds),
             sum((tally.failed for tally in rounds), Counter()),
+            _per_request(rounds),
         )
+
+
+def _per_request(rounds: list[Tally]) -> dict[str, float]:
+    requests = sum(len(tally.latencies) for tally in rounds) or 1
+    spent = sum((tally.cpu_ms for tally in rounds), Counter[str]())
+    return defaultdict(float, {program: ms / requests for program, ms in spent.items()})
 
 
 def http_load(url: str, next_request: Callable[[], bytes]) -> Run:

@@ -1,0 +1,72 @@
+"""What the processes of the helpdesk cost in memory and CPU time, from /proc."""
+
+import os
+from collections import Counter
+from pathlib import Path
+
+TARGET_MIB = 500
+SERVICES = ("web", "ticket_svc", "analytics_svc", "classifier_svc")
+SERVERS = ("postgres", "rabbitmq")
+TICK_MS = 1000 / os.sysconf("SC_CLK_TCK")
+
+
+def resident_mib() -> dict[str, float]:
+    """Return the resident set of each service in MiB, its children included."""
+    return {
+        name: sum(_resident_kib(process) for process in processes) / 1024
+        for name, processes in _programs().items()
+        if name in SERVICES
+    }
+
+
+def cpu_ms() -> Counter[str]:
+    """Return the CPU time that each service and server has used so far, in ms."""
+    return Counter(
+        {
+            name: round(sum(map(_ticks, processes)) * TICK_MS)
+            for name, processes in _programs().items()
+        }
+    )
+
+
+def _programs() -> dict[str, list[int]]:
+    """Return the processes of each program that the supervisor of `deploy.local` runs."""
+    supervisor = int((Path(os.environ["CAMPUS_HOME"]) / "supervisord.pid").read_text())
+    children: dict[int, list[int]] = {}
+    for process in map(int, filter(str.isdigit, os.listdir("/proc"))):
+        if fields := _stat(process):
+            children.setdefault(int(fields[1]), []).append(process)
+    return {
+        name: _tree(process, children)
+        for process in children.get(supervisor, ())
+        if (name := _name(process))
+    }
+
+
+def _name(process: int) -> str | None:
+    command = Path(f"/proc/{process}/cmdline").read_text().split("\0")
+    if command[-2] in SERVICES:
+        return command[-2]
+    return next((name for name in SERVERS if any(name in word for word in command)), None)
+
+
+def _tree(process: int, children: dict[int, list[int]]) -> list[int]:
+    below = (_tree(child, children) for child in children.get(process, ()))
+    return [process, *(found for tree in below for found in tree)]
+
+
+def _stat(process: int) -> list[str]:
+    """Return the fields of /proc/PID/stat from the third on; nothing for one that has ended."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(") ")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+
+
+def _ticks(process: int) -> int:
+    return sum(map(int, _stat(process)[11:13]))
+
+
+def _resident_kib(process: int) -> int:
+    pages = int(Path(f"/proc/{process}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") // 1024
