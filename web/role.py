@@ -4,7 +4,7 @@ The cookie is no secret and no proof; what a role may do is enforced by the tick
 `require_helpdesk`, on every request.
 """
 
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from aiohttp import web
 
@@ -48,15 +48,13 @@ def require_helpdesk(request: web.Request) -> Role:
 
 def safe_next(wanted: str) -> str:
     """Return the address to go on to: `wanted` where it is a path of ours, else the list."""
-    parts = urlsplit(wanted)
     is_ours = (
         wanted.startswith("/")
-        and not wanted.startswith(("//", "/\\"))
+        and not wanted.startswith(("//", "/\\"))  # browsers read both as another host
         and wanted.isprintable()
-        and not parts.scheme
-        and not parts.netloc
+        and wanted.partition("?")[0] != "/"
     )
-    return wanted if is_ours and parts.path != "/" else HOME
+    return wanted if is_ours else HOME
 
 
 def remember_role(request: web.Request, response: web.Response, role: Role) -> None:

@@ -1,0 +1,171 @@
+"""People without a browser: the web tier over HTTP, the real ticket service behind it."""
+
+import re
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from html import unescape
+from typing import Any, Protocol
+
+import aiohttp
+import pytest
+from aiohttp.test_utils import TestServer
+
+from contracts.rest import Ticket
+from tests.conftest import Stack
+from web.app import build_app
+from web.settings import Settings, read_settings
+
+NOWHERE = "http://127.0.0.1:9"
+NO_BROKER = "amqp://127.0.0.1:9/"
+HTMX = {"HX-Request": "true", "HX-Request-Type": "partial"}
+
+
+class Person:
+    """A browser of one role; does not follow redirects, so that tests see them."""
+
+    def __init__(self, url: str, role: str | None, *, is_browser: bool = True) -> None:
+        self.session = aiohttp.ClientSession(
+            url,
+            cookies={"role": role} if role else None,
+            cookie_jar=aiohttp.CookieJar(unsafe=True),
+            headers={"Sec-Fetch-Site": "same-origin"} if is_browser else None,
+        )
+
+    async def see(self, path: str, *, htmx: bool = False, **options: Any) -> "Seen":
+        return await self.ask("GET", path, htmx=htmx, **options)
+
+    async def send(self, path: str, *, htmx: bool = False, **fields: str) -> "Seen":
+        return await self.ask("POST", path, htmx=htmx, data=fields)
+
+    async def ask(self, method: str, path: str, *, htmx: bool = False, **options: Any) -> "Seen":
+        headers = (HTMX if htmx else {}) | options.pop("headers", {})
+        async with self.session.request(
+            method, path, headers=headers, allow_redirects=False, **options
+        ) as response:
+            return Seen(response, await response.text())
+
+
+class Seen:
+    """An answer as a person sees it."""
+
+    def __init__(self, response: aiohttp.ClientResponse, html: str) -> None:
+        self.status = response.status
+        self.headers = response.headers
+        self.cookies = response.cookies
+        self.html = html
+        self.text = " ".join(unescape(re.sub(r"<[^>]*>", " ", html)).split())
+
+    @property
+    def location(self) -> str:
+        return self.headers["Location"]
+
+    def field(self, name: str, form: str = "") -> str:
+        """Return the value of the first hidden field or input with that name, after `form`."""
+        at = self.html.index(form)
+        found = re.search(rf'name="{name}"[^>]*?value="([^"]*)"', self.html[at:])
+        assert found, f"no field {name}"
+        return unescape(found[1])
+
+    def typed(self, box: str) -> str:
+        """Return what stands in a textarea."""
+        found = re.search(rf'<textarea id="{box}"[^>]*>\n(.*?)</textarea>', self.html, re.DOTALL)
+        assert found, f"no textarea {box}"
+        return unescape(found[1])
+
+
+class MakePerson(Protocol):
+    def __call__(
+        self, role: str | None, server: TestServer | None = None, *, is_browser: bool = True
+    ) -> Person: ...
+
+
+class Serve(Protocol):
+    async def __call__(self, **changes: Any) -> TestServer: ...
+
+
+@pytest.fixture
+async def people(stack: Stack) -> AsyncIterator[MakePerson]:
+    """Return a maker of people at the running web tier, or at one inside this process."""
+    async with AsyncExitStack() as exits:
+
+        def make(
+            role: str | None, server: TestServer | None = None, *, is_browser: bool = True
+        ) -> Person:
+            url = str(server.make_url("/")) if server else stack["WEB_URL"]
+            person = Person(url, role, is_browser=is_browser)
+            exits.push_async_callback(person.session.close)
+            return person
+
+        yield make
+
+
+@pytest.fixture
+async def user(people: MakePerson) -> Person:
+    return people("user")
+
+
+@pytest.fixture
+async def helpdesk(people: MakePerson) -> Person:
+    return people("helpdesk")
+
+
+@pytest.fixture
+def settings(stack: Stack) -> Settings:
+    return read_settings(stack.names.of_service("web"))
+
+
+@pytest.fixture
+async def serve(settings: Settings) -> AsyncIterator[Serve]:
+    """Return a starter of a web tier inside this process, with some settings changed."""
+    async with AsyncExitStack() as exits:
+
+        async def start(**changes: Any) -> TestServer:
+            server = TestServer(build_app(replace(settings, **changes)))
+            return await exits.enter_async_context(server)
+
+        yield start
+
+
+class Api:
+    """The ticket service without the web tier, to prepare and to check."""
+
+    def __init__(self, session: aiohttp.ClientSession) -> None:
+        self._session = session
+
+    async def ask(self, method: str, path: str, role: str = "helpdesk", **options: Any) -> Any:
+        headers = {"X-Role": role} | options.pop("headers", {})
+        async with self._session.request(
+            method, f"/v1{path}", headers=headers, **options
+        ) as response:
+            assert response.status < 400, await response.text()
+            return await response.json()
+
+    async def open(self, description: str, **fields: Any) -> Ticket:
+        body = {"description": description} | fields
+        return Ticket.model_validate(await self.ask("POST", "/tickets", "user", json=body))
+
+    async def fetch(self, ticket_id: int) -> Ticket:
+        return Ticket.model_validate(await self.ask("GET", f"/tickets/{ticket_id}"))
+
+    async def move(self, ticket_id: int, *statuses: str) -> None:
+        for status in statuses:
+            await self.ask("PUT", f"/tickets/{ticket_id}/status", json={"status": status})
+
+    async def say(self, ticket_id: int, body: str, role: str = "helpdesk") -> None:
+        await self.ask("POST", f"/tickets/{ticket_id}/messages", role, json={"body": body})
+
+    async def edit(self, ticket: Ticket, **changes: str) -> None:
+        headers = {"If-Match": f'"{ticket.version}"'}
+        await self.ask("PATCH", f"/tickets/{ticket.id}", json=changes, headers=headers)
+
+    async def find(self, words: str) -> list[dict[str, Any]]:
+        found = await self.ask("GET", "/tickets", params={"q": words})
+        return list(found["items"])
+
+
+@pytest.fixture
+async def api(stack: Stack) -> AsyncIterator[Api]:
+    headers = {"Authorization": f"Bearer {stack['TICKET_API_TOKEN']}"}
+    async with aiohttp.ClientSession(stack["TICKET_API_URL"], headers=headers) as session:
+        yield Api(session)

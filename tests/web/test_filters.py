@@ -1,0 +1,96 @@
+"""How values look."""
+
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from markupsafe import Markup
+
+from bus.rpc import RpcError
+from contracts.vocabulary import Action, Category, CategorySource, Role, Status
+from web import filters
+from web.pages.analytics import AnalyticsPage, Period, safe_svg, to_csv
+
+NOW = datetime(2026, 3, 29, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("ago", "words"),
+    [
+        (timedelta(seconds=-5), "just now"),
+        (timedelta(seconds=59), "just now"),
+        (timedelta(seconds=60), "1 min ago"),
+        (timedelta(minutes=59, seconds=59), "59 min ago"),
+        (timedelta(hours=3), "3 h ago"),
+        (timedelta(days=1), "1 day ago"),
+        (timedelta(days=29), "29 days ago"),
+        (timedelta(days=61), "2 months ago"),
+        (timedelta(days=800), "2 years ago"),
+    ],
+)
+def test_age(ago: timedelta, words: str) -> None:
+    assert filters.age(NOW - ago, NOW) == words
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(12, "12 s"), (300, "5 min"), (3_600, "1 h 0 min"), (187_200, "2 d 4 h")],
+)
+def test_duration(seconds: float, words: str) -> None:
+    assert filters.duration(seconds) == words
+
+
+def test_every_word_of_the_vocabulary_has_its_own_label() -> None:
+    for labels, members in (
+        (filters.LABELS, (*Status, *Category, *Role)),
+        (filters.SOURCES, CategorySource),
+        (filters.DEEDS, Action),
+    ):
+        assert len({labels[member] for member in members}) == len(list(members)) == len(labels)
+
+
+@given(st.text(), st.text())
+def test_marked_text_is_the_text_and_safe(text: str, query: str) -> None:
+    marked = filters.mark(text, query)
+    bare = marked.replace("<mark>", "").replace("</mark>", "")
+    assert Markup(bare).unescape() == Markup(filters.escape(text)).unescape()
+    assert "<" not in bare
+
+
+def test_found_words_are_marked_also_inside_words() -> None:
+    assert filters.mark("The Printer prints", "print") == (
+        "The <mark>Print</mark>er <mark>print</mark>s"
+    )
+
+
+def test_no_cell_is_a_formula() -> None:
+    rows = [("a", "=1+1", "@x", "-2+3", 'say "hi", twice'), (None, -5, 1.5, NOW, "+39")]
+    assert to_csv(rows) == (
+        'a,\'=1+1,\'@x,\'-2+3,"say ""hi"", twice"\r\n,-5,1.5,2026-03-29T12:00:00.000000Z,\'+39\r\n'
+    )
+
+
+@pytest.mark.parametrize(
+    "svg",
+    [
+        "<svg><script>1</script></svg>",
+        "<svg><ForeignObject/></svg>",
+        "<svg onload='x'/>",
+        "<svg><a href='javascript:x'/></svg>",
+        "<svg\nonload=x>",
+    ],
+)
+def test_a_chart_that_acts_is_not_shown(svg: str) -> None:
+    with pytest.raises(RpcError):
+        safe_svg(svg)
+
+
+def test_a_month_is_a_campus_month() -> None:
+    page = AnalyticsPage(role=Role.HELPDESK, period=Period(), timezone=ZoneInfo("Europe/Rome"))
+    assert page.tickets_of_month("2026-03", "closed") == (
+        "/tickets?status=closed&opened_from=2026-02-28T23%3A00%3A00.000000Z"
+        "&opened_to=2026-03-31T22%3A00%3A00.000000Z"
+    )
+    assert "opened_to=2026-12-31T23" in page.tickets_of_month("2026-12", "open", "active")

@@ -1,0 +1,209 @@
+"""One ticket: who sees what of it, what changes it, and that no typed text is lost."""
+
+import asyncio
+import re
+from uuid import uuid4
+
+import pytest
+
+from tests.web.conftest import NOWHERE, Api, MakePerson, Person, Serve
+
+EDITOR = 'id="editor"'
+REPLY = 'id="reply"'
+
+
+def targets(html: str) -> list[str]:
+    return re.findall(r'<hx-partial hx-target="#(\w+)"', html)
+
+
+async def test_a_ticket_shows_everything(user: Person, helpdesk: Person, api: Api) -> None:
+    text = "مكيف الهواء <script>alert(1)</script>\n  two  spaces"
+    ticket = await api.open(text, category="technical_it")
+    await api.say(ticket.id, "We look at it <b>now</b>")
+    for person in (user, helpdesk):
+        seen = await person.see(f"/tickets/{ticket.id}")
+        assert '<p id="description" class="text" dir="auto">' in seen.html
+        assert "&lt;script&gt;alert(1)&lt;/script&gt;\n  two  spaces</p>" in seen.html
+        assert "<script>alert" not in seen.html
+        assert "We look at it &lt;b&gt;now&lt;/b&gt;" in seen.html
+        for words in ("Open", "Technical / IT assigned automatically", "Opened", "not yet"):
+            assert words in seen.text
+        assert "User reported the problem" in seen.text
+        assert "Helpdesk sent a message" in seen.text
+    assert "Start work" not in (await user.see(f"/tickets/{ticket.id}")).text
+    assert "Start work" in (await helpdesk.see(f"/tickets/{ticket.id}")).text
+
+
+async def test_helpdesk_moves_a_ticket_through_its_life(helpdesk: Person, api: Api) -> None:
+    ticket = await api.open("A life")
+    place = f"/tickets/{ticket.id}"
+    moved = await helpdesk.send(f"{place}/status", status="active")
+    assert (moved.status, moved.location) == (303, place)
+    seen = await helpdesk.see(place)
+    assert "Work has started." in seen.text
+    assert "Close ticket" in seen.text
+    fragment = await helpdesk.send(f"{place}/status", status="closed", htmx=True)
+    assert {"head", "actions", "history", "said", "alert"} <= set(targets(fragment.html))
+    assert "The ticket is closed." in fragment.text
+    closed = await helpdesk.see(place)
+    assert "This ticket is closed" in closed.text
+    for button in ("Close ticket", "Save description", "Send message", "Save category"):
+        assert button not in closed.text
+
+
+async def test_a_wrong_step_is_refused(user: Person, helpdesk: Person, api: Api) -> None:
+    ticket = await api.open("Steps", category="technical_it")
+    place = f"/tickets/{ticket.id}/status"
+    assert (await user.send(place, status="active")).status == 403
+    assert (await helpdesk.send(place, status="closed")).status == 409
+    assert (await helpdesk.send(place, status="gone")).status == 422
+    assert (await helpdesk.send(place)).status == 422
+    assert (await api.fetch(ticket.id)).version == 1
+
+
+async def test_a_user_only_learns_that_a_ticket_was_closed(user: Person, api: Api) -> None:
+    ticket = await api.open("Secret text")
+    await api.move(ticket.id, "active", "closed")
+    seen = await user.see(f"/tickets/{ticket.id}")
+    assert seen.status == 200
+    assert "It was closed on" in seen.text
+    assert "Secret text" not in seen.text
+    live = await user.see(f"/tickets/{ticket.id}?seen=1", htmx=True)
+    assert "It was closed on" in live.text
+    assert "reply" not in targets(live.html)
+    message = await user.send(f"/tickets/{ticket.id}/messages", text="too late")
+    assert message.status == 409
+    assert message.typed("unsent-text") == "too late"
+    assert 'action="/tickets"' in message.html
+
+
+async def test_the_category_is_corrected_by_helpdesk_only(
+    user: Person, helpdesk: Person, api: Api
+) -> None:
+    ticket = await api.open("Wrong team", category="technical_it")
+    place = f"/tickets/{ticket.id}"
+    form = await helpdesk.see(place)
+    fields = {
+        "version": form.field("version", 'id="actions"'),
+        "was": form.field("was", 'id="actions"'),
+        "category": "facility_management",
+    }
+    assert (await user.send(f"{place}/category", **fields)).status == 403
+    await api.say(ticket.id, "a new version, but the same category")
+    assert (await helpdesk.send(f"{place}/category", **fields)).status == 303
+    assert "Facility management set by helpdesk" in (await helpdesk.see(place)).text
+    fields["category"] = "services_complaints"
+    assert (await helpdesk.send(f"{place}/category", **fields)).status == 409
+    assert (await helpdesk.send(f"{place}/category", category="")).status == 422
+    assert (await api.fetch(ticket.id)).category == "facility_management"
+
+
+async def test_a_description_is_saved(user: Person, api: Api) -> None:
+    ticket = await api.open("Before")
+    place = f"/tickets/{ticket.id}"
+    form = await user.see(place)
+    assert form.typed("editor-text") == "Before"
+    fields = {name: form.field(name, EDITOR) for name in ("version", "was")}
+    await api.say(ticket.id, "a message is no conflict")
+    saved = await user.send(f"{place}/description", text="After\r\nall", **fields)
+    assert saved.status == 303
+    assert (await api.fetch(ticket.id)).description == "After\nall"
+    again = await user.send(f"{place}/description", text="After\r\nall", **fields)
+    assert again.status == 303, "a repeated save is no conflict with itself"
+    assert "The description is saved." in (await user.see(place)).text
+
+
+@pytest.mark.parametrize("htmx", [False, True])
+async def test_a_conflict_shows_both_texts(user: Person, api: Api, htmx: bool) -> None:
+    ticket = await api.open("Original")
+    place = f"/tickets/{ticket.id}"
+    form = await user.see(place)
+    fields = {name: form.field(name, EDITOR) for name in ("version", "was")}
+    await api.edit(ticket, description="Theirs")
+    seen = await user.send(f"{place}/description", text="Mine", htmx=htmx, **fields)
+    assert seen.status == 409
+    assert seen.typed("editor-text") == "Mine"
+    assert "It says now Theirs" in seen.text
+    assert (await api.fetch(ticket.id)).description == "Theirs"
+    fields = {name: seen.field(name, EDITOR) for name in ("version", "was")}
+    assert (await user.send(f"{place}/description", text="Both", **fields)).status == 303
+    assert (await api.fetch(ticket.id)).description == "Both"
+
+
+async def test_of_two_editors_nobody_is_overwritten_unseen(user: Person, api: Api) -> None:
+    ticket = await api.open("Race")
+    place = f"/tickets/{ticket.id}"
+    form = await user.see(place)
+    fields = {name: form.field(name, EDITOR) for name in ("version", "was")}
+    texts = [f"Text {n}" for n in range(4)]
+    seen = await asyncio.gather(
+        *(user.send(f"{place}/description", text=text, **fields) for text in texts)
+    )
+    assert sorted(answer.status for answer in seen) == [303, 409, 409, 409]
+    for text, answer in zip(texts, seen, strict=True):
+        if answer.status == 409:
+            assert answer.typed("editor-text") == text
+
+
+@pytest.mark.parametrize(
+    ("address", "box"), [("description", "editor-text"), ("messages", "reply-text")]
+)
+@pytest.mark.parametrize("htmx", [False, True])
+async def test_a_bad_text_comes_back(
+    user: Person, api: Api, address: str, box: str, htmx: bool
+) -> None:
+    ticket = await api.open("Good", category="technical_it")
+    text = "é" * 10_001
+    seen = await user.send(
+        f"/tickets/{ticket.id}/{address}", text=text, version="1", was="", htmx=htmx
+    )
+    assert seen.status == 422
+    assert seen.typed(box) == text
+    error = box.replace("text", "error")
+    assert f'aria-describedby="{error}"' in seen.html
+    assert f'id="{error}"' in seen.html
+    assert (await api.fetch(ticket.id)).version == 1
+
+
+async def test_a_message_is_sent_once(user: Person, helpdesk: Person, api: Api) -> None:
+    ticket = await api.open("Once")
+    place = f"/tickets/{ticket.id}/messages"
+    key = (await user.see(f"/tickets/{ticket.id}")).field("key", REPLY)
+    sent = await asyncio.gather(*(user.send(place, text="hello", key=key) for _ in range(6)))
+    assert {seen.status for seen in sent} == {303}
+    fragment = await helpdesk.send(place, text="hello too", key=str(uuid4()), htmx=True)
+    assert targets(fragment.html)[-3:] == ["reply", "said", "alert"]
+    assert fragment.field("key", REPLY) != key
+    assert fragment.typed("reply-text") == ""
+    messages = (await api.ask("GET", f"/tickets/{ticket.id}/messages"))["items"]
+    assert [(m["author"], m["body"]) for m in messages] == [
+        ("user", "hello"),
+        ("helpdesk", "hello too"),
+    ]
+
+
+@pytest.mark.parametrize("address", ["description", "messages"])
+async def test_a_text_survives_the_loss_of_the_ticket_service(
+    people: MakePerson, serve: Serve, address: str
+) -> None:
+    person = people("user", await serve(ticket_api_url=NOWHERE))
+    place = f"/tickets/1/{address}"
+    hidden = {"messages": {"key": "k"}, "description": {"version": "7", "was": "w"}}[address]
+    seen = await person.send(place, text="typed", **hidden)
+    assert seen.status == 503
+    assert seen.typed("unsent-text") == "typed"
+    assert f'action="{place}"' in seen.html
+    for name, value in hidden.items():
+        assert seen.field(name) == value
+
+
+async def test_a_live_update_brings_only_what_is_new(user: Person, api: Api) -> None:
+    ticket = await api.open("Live", category="technical_it")
+    place = f"/tickets/{ticket.id}"
+    assert (await user.see(f"{place}?seen=1", htmx=True)).status == 204
+    await api.say(ticket.id, "news")
+    fragment = await user.see(f"{place}?seen=1", htmx=True)
+    assert "Updated: Helpdesk sent a message." in fragment.text
+    assert "news" in fragment.text
+    assert "reply" not in targets(fragment.html)
+    assert fragment.field("seen") == "2"
