@@ -27,7 +27,8 @@ DEFAULT_PORTS = {
     "epmd": 4379,
     "postgres": 5433,
 }
-SERVICES = ("web", "ticket_svc", "analytics_svc", "classifier_svc")
+# In the order in which each is ready without those behind it.
+SERVICES = ("ticket_svc", "classifier_svc", "analytics_svc", "web")
 # The public names of DESIGN.md, in the order in which they are written.
 PUBLIC = (
     "WEB_URL",
