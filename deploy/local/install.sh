@@ -24,6 +24,7 @@ needs() { [ -n "$1" ] || missing="$missing $2"; }
 "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || fail "Python 3.11 or newer is needed."
 needs "$("$python" -c 'import ensurepip' 2>/dev/null && echo yes)" python3-venv
 needs "$(ls /usr/lib/rabbitmq/bin/rabbitmq-server 2>/dev/null)" rabbitmq-server
+[ "$(id -u)" != 0 ] || needs "$(command -v setfacl || true)" acl
 [ "$goal" = run ] || needs "$(command -v chromium || command -v google-chrome || true)" chromium
 if [ -n "$missing" ]; then
   command -v apt-get >/dev/null || fail "Please install:$missing (this machine has no apt-get)."

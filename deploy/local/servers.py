@@ -6,6 +6,7 @@ Says how they are started and how to see that they are ready; starting is the su
 import os
 import pwd
 import shutil
+import stat
 import subprocess
 import time
 from collections.abc import Callable
@@ -28,8 +29,8 @@ POSTGRES_BIN_PATH = Path(_WHEEL.submodule_search_locations[0]) / "pginstall" / "
 DEPLOY = Path(__file__).resolve().parent.parent
 RABBITMQ_SCRIPTS = Path("/usr/lib/rabbitmq/bin")
 START_TIMEOUT_SECONDS = 60
-# PostgreSQL refuses to run as root. A system user stands in, with the one capability that lets it
-# reach its files below a folder like /root.
+# PostgreSQL refuses to run as root. A system user stands in, and may pass through the folders on
+# the way to its files, such as /root, but see nothing in them.
 POSTGRES_USER_UNDER_ROOT = "campus-helpdesk"
 
 
@@ -91,6 +92,8 @@ class Postgres:
                 _make_postgres_user()
                 for path in (self._data, password):
                     shutil.chown(path, POSTGRES_USER_UNDER_ROOT, POSTGRES_USER_UNDER_ROOT)
+                for path in {*POSTGRES_BIN_PATH.parents, *self._data.parents}:
+                    _let_postgres_user_pass(path)
             _run(
                 [
                     *_unprivileged(),
@@ -224,15 +227,16 @@ def _make_postgres_user() -> None:
         _run(["useradd", *options, POSTGRES_USER_UNDER_ROOT])
 
 
+def _let_postgres_user_pass(folder: Path) -> None:
+    if not folder.stat().st_mode & stat.S_IXOTH:
+        _run(["setfacl", "--modify", f"user:{POSTGRES_USER_UNDER_ROOT}:x", str(folder)])
+
+
 def _unprivileged() -> list[str]:
     if os.geteuid() != 0:
         return []
     user = POSTGRES_USER_UNDER_ROOT
-    capability = "+dac_read_search"
-    return [
-        *("setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"),
-        *(f"--inh-caps={capability}", f"--ambient-caps={capability}"),
-    ]
+    return ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"]
 
 
 def _run(command: list[str], **environment: str) -> str:
