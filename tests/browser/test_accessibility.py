@@ -1,0 +1,122 @@
+"""Everybody can use it: by keyboard, on a phone, in both colour schemes, with a screen reader."""
+
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from playwright.async_api import Page, expect
+
+from tests.browser.conftest import DESK, PHONE, OpenPage
+from tests.web.conftest import Api
+
+AXE = Path(__file__).resolve().parent.parent.parent / "node_modules/axe-core/axe.min.js"
+# WCAG 2.2 AA is what we promise; best practices come free.
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+
+
+async def pages_of(api: Api) -> list[tuple[str | None, str]]:
+    """Return every kind of page with the role that sees it."""
+    word = uuid4().hex
+    open_ = await api.open(f"A {word}\nwith lines", category="technical_it")
+    await api.say(open_.id, "An answer")
+    await api.edit(await api.fetch(open_.id), description=f"An edited {word}")
+    active = await api.open(f"An active {word}", category="services_complaints")
+    await api.move(active.id, "active")
+    closed = await api.open(f"A closed {word}", category="facility_management")
+    await api.move(closed.id, "active", "closed")
+    return [
+        (None, "/"),
+        ("user", "/tickets"),
+        ("helpdesk", f"/tickets?q={word}&status=all"),
+        ("user", "/tickets?q=nothing-at-all"),
+        ("user", f"/tickets/{open_.id}"),
+        ("helpdesk", f"/tickets/{active.id}"),
+        ("helpdesk", f"/tickets/{closed.id}"),
+        ("user", f"/tickets/{closed.id}"),
+        ("helpdesk", "/analytics"),
+        ("helpdesk", "/analytics/unclosed?last=3&unit=hours"),
+        ("helpdesk", "/analytics/unclosed?last=0"),
+        ("helpdesk", "/analytics/resolution"),
+        ("helpdesk", "/analytics/active"),
+        ("user", "/analytics"),
+        ("user", "/tickets/999999999"),
+    ]
+
+
+async def violations(page: Page) -> list[Any]:
+    await page.evaluate("for (const d of document.querySelectorAll('details')) d.open = true")
+    await page.evaluate(AXE.read_text())
+    found = await page.evaluate("rules => axe.run({runOnly: rules})", RULES)
+    return [
+        (page.url, rule["id"], [node["html"] for node in rule["nodes"]])
+        for rule in found["violations"]
+    ]
+
+
+@pytest.mark.parametrize(
+    ("scheme", "viewport"), [("light", DESK), ("dark", PHONE)], ids=["light-desk", "dark-phone"]
+)
+async def test_no_page_has_a_barrier_or_scrolls_sideways(
+    open_page: OpenPage, api: Api, scheme: str, viewport: Any
+) -> None:
+    found: list[Any] = []
+    page = await open_page(
+        None, "/", color_scheme=scheme, viewport=viewport, bypass_csp=True, reduced_motion="reduce"
+    )
+    for role, path in await pages_of(api):
+        await page.context.clear_cookies()
+        if role:
+            url = page.url.split("/", 3)
+            cookie = {"name": "role", "value": role, "url": "/".join(url[:3])}
+            await page.context.add_cookies([cookie])  # type: ignore[list-item]
+        await page.goto(path)
+        found += await violations(page)
+        width = await page.evaluate("document.documentElement.scrollWidth")
+        assert width <= viewport["width"], path
+        assert await page.locator("h1").count() == 1
+    assert not found
+
+
+async def test_the_refused_forms_have_no_barrier(open_page: OpenPage, api: Api) -> None:
+    page = await open_page("user", bypass_csp=True)
+    box = page.get_by_label("Describe the problem")
+    await box.fill("   ")
+    await page.get_by_role("button", name="Report problem").click()
+    await expect(page.locator("#report-error")).to_contain_text("must not be empty")
+    await expect(box).to_be_focused()
+    await expect(box).to_have_accessible_description(
+        "What is wrong, and where? The first line becomes the title. The text must not be empty."
+    )
+    assert not await violations(page)
+
+
+async def test_a_ticket_is_worked_by_keyboard_alone(open_page: OpenPage, api: Api) -> None:
+    ticket = await api.open("Keyboard", category="technical_it")
+    page = await open_page("helpdesk", f"/tickets/{ticket.id}")
+
+    async def tab_to(name: str, role: Any = "button") -> None:
+        target = page.get_by_role(role, name=name)
+        for _ in range(25):
+            await page.keyboard.press("Tab")
+            if await target.evaluate("element => element === document.activeElement"):
+                return
+        raise AssertionError(f"{name} is not reached")
+
+    await page.keyboard.press("Tab")
+    await expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
+    await page.keyboard.press("Enter")
+    await tab_to("Message", "textbox")
+    await page.keyboard.type("By keyboard")
+    await tab_to("Send message")
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#thread")).to_contain_text("By keyboard")
+    await expect(page.get_by_role("button", name="Send message")).to_be_focused()
+    await tab_to("Start work")
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#head .status")).to_have_text("Active")
+    await expect(page.locator("h1")).to_be_focused()
+    await tab_to("Close ticket")
+    await page.keyboard.press("Space")
+    await expect(page.locator("#head .status")).to_have_text("Closed")
+    await expect(page.locator("h1")).to_be_focused()
