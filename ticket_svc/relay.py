@@ -81,34 +81,35 @@ class Relay:
             batch = await outbox.list_outgoing(connection, BATCH)
             if not batch:
                 return False
-            # All in flight together; the tasks start, and so publish, in the order of the batch.
-            tasks = {
-                outgoing.id: asyncio.create_task(
-                    _publish(outgoing, channel.default_exchange, events)
-                )
-                for outgoing in batch
-            }
-            _, pending = await asyncio.wait(tasks.values(), timeout=CONFIRM_TIMEOUT_SECONDS)
-            for task in pending:
-                task.cancel()
-            confirmed = [id_ for id_, task in tasks.items() if _is_confirmed(task)]
+            errors = await _publish_all(batch, channel.default_exchange, events)
+            confirmed = [outgoing.id for outgoing in batch if outgoing.id not in errors]
             await outbox.delete_confirmed(connection, confirmed)
             PUBLISHED_TOTAL.inc(len(confirmed))
-            refused = tasks.keys() - confirmed
-            if pending or channel.is_closed:
-                # No fault of the messages: they keep their place. The next session publishes again.
+            if channel.is_closed or any(isinstance(e, TimeoutError) for e in errors.values()):
+                # No fault of the messages: they keep their place for the next session.
                 await channel.close()
                 return False
-            if refused:
-                log.warning("relay: RabbitMQ refused %d of %d", len(refused), len(batch))
-                REFUSED_TOTAL.inc(len(refused))
-                await outbox.put_back_refused(connection, list(refused))
+            if errors:
+                first = next(iter(errors.values()))
+                log.warning("relay: %d of %d refused, %r", len(errors), len(batch), first)
+                REFUSED_TOTAL.inc(len(errors))
+                await outbox.put_back_refused(connection, list(errors))
             # What was refused before is tried once a round; what is fresh never waits behind it.
-            return len(batch) == BATCH and (not refused or batch[-1].refusals == 0)
+            return len(batch) == BATCH and (not errors or batch[-1].refusals == 0)
 
 
-def _is_confirmed(task: "asyncio.Task[None]") -> bool:
-    return task.done() and not task.cancelled() and task.exception() is None
+async def _publish_all(
+    batch: list[Outgoing], requests: AbstractExchange, events: AbstractExchange
+) -> dict[int, BaseException]:
+    """Publish in order, all in flight together; return why some were not confirmed, by id."""
+    outcomes = await asyncio.gather(
+        *(_publish(outgoing, requests, events) for outgoing in batch), return_exceptions=True
+    )
+    return {
+        outgoing.id: outcome
+        for outgoing, outcome in zip(batch, outcomes, strict=True)
+        if isinstance(outcome, BaseException)
+    }
 
 
 async def _publish(
@@ -126,8 +127,12 @@ async def _publish(
         # Waits in the queue for ever, and its answer in another one.
         message.correlation_id = str(outgoing.ticket_id)
         message.reply_to = TICKET_CATEGORISED
-        await requests.publish(message, outgoing.type, mandatory=True)
+        await requests.publish(
+            message, outgoing.type, mandatory=True, timeout=CONFIRM_TIMEOUT_SECONDS
+        )
     else:
         # The database's JSON has its own way with times; the contract's shape is Event's.
         message.body = Event.model_validate_json(outgoing.body).model_dump_json().encode()
-        await events.publish(message, outgoing.type, mandatory=False)
+        await events.publish(
+            message, outgoing.type, mandatory=False, timeout=CONFIRM_TIMEOUT_SECONDS
+        )

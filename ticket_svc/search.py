@@ -3,6 +3,7 @@
 # ruff: noqa: S608 - what is put together here are constants; every value is a parameter
 
 from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
 
 from contracts.rest import Counts, SimilarTicket, Ticket
 from ticket_svc.database import Connection
@@ -24,20 +25,28 @@ async def list_tickets(
     """
     descending = query.sort.startswith("-")
     column = query.sort.removeprefix("-")
-    comparison, direction, start = (
+    comparison, direction, beginning = (
         ("<", "DESC", "infinity") if descending else (">", "ASC", "-infinity")
     )
+    start: datetime | None
+    if query.cursor:
+        start, start_id = query.cursor.at, query.cursor.ticket_id
+    elif column == "opened_at":
+        # Said as a place to start, or PostgreSQL would read all that lies before the period.
+        start, start_id = query.opened_to if descending else query.opened_from, 0
+    else:
+        start, start_id = None, 0
     order = f"ORDER BY {column} {direction}, id {direction} LIMIT $7"
     within = (
-        f"({column}, id) {comparison} (coalesce($3, '{start}'::timestamptz), $4)"
+        f"({column}, id) {comparison} (coalesce($3, '{beginning}'::timestamptz), $4)"
         " AND opened_at >= coalesce($5, '-infinity'::timestamptz)"
         " AND opened_at < coalesce($6, 'infinity'::timestamptz)"
     )
     arguments = (
         statuses,
         categories,
-        query.cursor.at if query.cursor else None,
-        query.cursor.ticket_id if query.cursor else 0,
+        start,
+        start_id,
         query.opened_from,
         query.opened_to,
         query.limit + 1,

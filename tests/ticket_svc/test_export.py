@@ -2,6 +2,13 @@
 
 import json
 
+import aiohttp
+import pytest
+
+from tests.ticket_svc.conftest import TOKEN
+
+HELPDESK = {"Authorization": f"Bearer {TOKEN}", "X-Role": "helpdesk"}
+
 
 async def test_export_holds_every_ticket_by_id(api):
     tickets = [await api.open(f"Problem {n}\nwith two lines") for n in range(3)]
@@ -19,12 +26,23 @@ async def test_export_spans_batches_and_shows_one_moment(api, sql):
     await sql.execute(
         "INSERT INTO ticket (description) SELECT repeat('x', 5000) FROM generate_series(1, 2500)"
     )
-    async with api.client.get(
-        "/v1/tickets/export",
-        headers={"Authorization": "Bearer a token for tests", "X-Role": "helpdesk"},
-    ) as response:
+    async with api.client.get("/v1/tickets/export", headers=HELPDESK) as response:
         first = await response.content.readline()
         await api.open("Too late for this export")
         rest = (await response.content.read()).splitlines()
     ids = [json.loads(line)["id"] for line in [first, *rest]]
     assert ids == list(range(1, 2501))
+
+
+async def test_export_that_breaks_is_not_taken_for_a_whole_one(api, sql):
+    await sql.execute(
+        "INSERT INTO ticket (description) SELECT repeat('x', 9000) FROM generate_series(1, 5000)"
+    )
+    async with api.client.get("/v1/tickets/export", headers=HELPDESK) as response:
+        await response.content.readline()
+        await sql.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND state = 'idle in transaction'"
+        )
+        with pytest.raises(aiohttp.ClientPayloadError):
+            await response.content.read()
