@@ -17,7 +17,7 @@ import pygal
 from pygal.style import Style
 
 from analytics_svc.periods import Grain
-from analytics_svc.svg import FONT_SIZE, MARGIN, polish
+from analytics_svc.svg import FONT_SIZE, MARGIN, Series, polish
 from contracts.vocabulary import Category
 
 # Wide enough for a page, with letters that are still read at the width of a phone.
@@ -29,10 +29,10 @@ VALUES_MAX: Final = 12
 # Where there are fewer bars than these, they are no wider.
 BARS_WIDE: Final = 8
 
-# At least 3:1 against white.
-BLUE: Final = "#2563eb"
-AMBER: Final = "#d97706"
-TEAL: Final = "#0f766e"
+# At least 3:1 against white; the statuses have the colours that they have on the pages.
+OPEN: Final = Series("open", "#d97706")
+ACTIVE: Final = Series("active", "#2563eb")
+MEAN: Final = Series("mean", "#0f766e")
 
 CATEGORY_NAMES: Final = {
     Category.FACILITY_MANAGEMENT: "Facility management",
@@ -105,7 +105,7 @@ def unclosed(grain: Grain, bars: tuple[tuple[datetime, int, int], ...]) -> str:
         chart.add("Open", [open_ for _, open_, _ in bars])
         chart.add("Active", [active for _, _, active in bars])
     return _render(
-        chart, f"{title}: {n_open} open, {n_active} active", {"Open": BLUE, "Active": AMBER}
+        chart, f"{title}: {n_open} open, {n_active} active", {"Open": OPEN, "Active": ACTIVE}
     )
 
 
@@ -127,7 +127,7 @@ def resolution(months: tuple[tuple[date, float | None], ...]) -> str:
     )
     if means:
         chart.add(unit, [None if mean is None else mean / unit_seconds for _, mean in months])
-    return _render(chart, f"{title}: {len(means)} months with closed tickets", {unit: TEAL})
+    return _render(chart, f"{title}: {len(means)} months with closed tickets", {unit: MEAN})
 
 
 @lru_cache(REMEMBERED_CHARTS)
@@ -146,7 +146,7 @@ def active(counts: tuple[tuple[Category | None, int], ...]) -> str:
     )
     chart.add("Active", [n for _, n in ranked])
     heard = ", ".join(f"{CATEGORY_NAMES[category]} {n}" for category, n in reversed(ranked))
-    return _render(chart, f"{title}: {heard}", {"Active": AMBER}, value_anchor="start")
+    return _render(chart, f"{title}: {heard}", {"Active": ACTIVE}, value_anchor="start")
 
 
 def _options(title: str) -> dict[str, object]:
@@ -166,7 +166,7 @@ def _options(title: str) -> dict[str, object]:
 
 
 def _render(
-    chart: pygal.Graph, label: str, series: Mapping[str, str], value_anchor: str = "middle"
+    chart: pygal.Graph, label: str, series: Mapping[str, Series], value_anchor: str = "middle"
 ) -> str:
     # The share of its room that a bar leaves free on either side: few bars don't become blocks.
     chart._series_margin = max(0.12, 0.5 - len(chart.config.x_labels) / BARS_WIDE / 2)

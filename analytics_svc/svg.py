@@ -6,7 +6,7 @@ sets presentation attributes (for the file alone); drops styles, scripts, ids an
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Final
+from typing import Final, NamedTuple
 from xml.etree.ElementTree import Element, SubElement
 
 Paint = Mapping[str, Mapping[str, str]]
@@ -35,10 +35,19 @@ _KEPT_ATTRIBUTES: Final = frozenset(
 _DECIMALS = re.compile(r"-?\d+\.\d+")
 
 
-def polish(drawing: Element, label: str, series: Mapping[str, str], value_anchor: str) -> Element:
+class Series(NamedTuple):
+    """What a page calls a series in its stylesheet, and its colour where there is none."""
+
+    css_class: str
+    color: str
+
+
+def polish(
+    drawing: Element, label: str, series: Mapping[str, Series], value_anchor: str
+) -> Element:
     """Return a clean copy of pygal's tree.
 
-    `label` is what screen readers say; `series` maps the name of each to its colour, and a
+    `label` is what screen readers say; `series` maps the name of each to its look, and a
     legend is drawn where there is more than one; `value_anchor` is how printed values align.
     """
     root = Element(
@@ -56,7 +65,8 @@ def polish(drawing: Element, label: str, series: Mapping[str, str], value_anchor
     )
     SubElement(root, "title").text = label
     paint: dict[str, Mapping[str, str]] = {
-        f"color-{index}": {"fill": color} for index, color in enumerate(series.values())
+        f"color-{index}": {"class": look.css_class, "fill": look.color}
+        for index, look in enumerate(series.values())
     }
     paint |= {**PAINT, "value": {"text-anchor": value_anchor, "fill": INK}}
     for child in drawing:
@@ -66,13 +76,13 @@ def polish(drawing: Element, label: str, series: Mapping[str, str], value_anchor
     return root
 
 
-def _legend(series: Mapping[str, str], right: float) -> Element:
+def _legend(series: Mapping[str, Series], right: float) -> Element:
     """Return the names of the series beside the title."""
     legend = Element("g", {"class": "legend"})
-    for index, (name, color) in enumerate(series.items()):
+    for index, (name, look) in enumerate(series.items()):
         x = right - LEGEND_SPACING * (len(series) - index)
-        box = {"x": f"{x:g}", "y": "15", "width": "12", "height": "12", "fill": color}
-        SubElement(legend, "rect", {"class": f"color-{index}", **box})
+        box = {"x": f"{x:g}", "y": "15", "width": "12", "height": "12", "fill": look.color}
+        SubElement(legend, "rect", {"class": look.css_class, **box})
         SubElement(legend, "text", {"x": f"{x + 18:g}", "y": "26"}).text = name
     return legend
 
