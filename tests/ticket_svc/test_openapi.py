@@ -35,7 +35,7 @@ async def test_answers_keep_to_the_document(api, tmp_path):
         *("-m", "schemathesis.cli", "run", str(api.client.make_url("/openapi.json"))),
         *("--header", "Authorization: Bearer a token for tests"),
         *("--checks", ",".join(CHECKS), "--phases", "examples,coverage,fuzzing"),
-        *("--max-examples", "25", "--generation-deterministic", "--no-color"),
+        *("--max-examples", "10", "--generation-deterministic", "--no-color"),
         *("--warnings", "off", "--continue-on-failure"),
         cwd=tmp_path,
         stdout=PIPE,
