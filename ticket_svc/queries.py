@@ -111,9 +111,9 @@ class ListQuery(Query):
     opened_to: Annotated[
         InstantParameter | None, _text_parameter("Opened before this instant.", format="date-time")
     ] = None
-    sort: Annotated[Sort, Field(description="The first is first; `-` puts the latest first.")] = (
-        "-opened_at"
-    )
+    sort: Annotated[
+        Sort, Field(description="By this time, earliest first; with `-`, latest first.")
+    ] = "-opened_at"
     cursor: Annotated[
         Cursor | None,
         BeforeValidator(_decode),
