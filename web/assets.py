@@ -1,6 +1,8 @@
 """Files that browsers keep for a year: each has its content's hash in its name.
 
-They are read, hashed and compressed once at the start. htmx comes from `node_modules`.
+They are read, hashed and compressed once at the start. htmx comes from `node_modules`, and its
+extension and our own script follow it in one file: htmx starts as soon as it is loaded, and what
+came later in a file of its own would now and then be too late.
 """
 
 import gzip
@@ -16,7 +18,8 @@ CONTENT_TYPES = {
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
 }
-FROM_NODE_MODULES = ("htmx.org/dist/htmx.min.js", "htmx.org/dist/ext/hx-sse.min.js")
+HTMX = ("htmx.org/dist/htmx.min.js", "htmx.org/dist/ext/hx-sse.min.js")
+OUR_SCRIPT = "app.js"
 HASH_CHARACTERS = 12
 
 
@@ -36,20 +39,16 @@ class Assets:
         self._by_name: dict[str, Asset] = {}
         self._addresses: dict[str, str] = {}
         for path in sorted(STATIC.iterdir()):
-            self._add(path)
-        for name in FROM_NODE_MODULES:
-            path = node_modules / name
-            if not path.is_file():
-                raise SettingsError(f"{path} is missing: run `npm ci` first.")
-            self._add(path)
+            content = path.read_bytes()
+            if path.name == OUR_SCRIPT:
+                content = b"\n".join([*_read_htmx(node_modules), content])
+            self._add(path, content)
 
-    def _add(self, path: Path) -> None:
-        content = path.read_bytes()
+    def _add(self, path: Path, content: bytes) -> None:
         digest = hashlib.sha256(content).hexdigest()[:HASH_CHARACTERS]
         name = f"{path.stem}.{digest}{path.suffix}"
-        self._by_name[name] = Asset(
-            CONTENT_TYPES[path.suffix], content, gzip.compress(content, 9, mtime=0)
-        )
+        packed = gzip.compress(content, 9, mtime=0)
+        self._by_name[name] = Asset(CONTENT_TYPES[path.suffix], content, packed)
         self._addresses[path.name] = f"/static/{name}"
 
     def address(self, name: str) -> str:
@@ -59,3 +58,11 @@ class Assets:
     def find(self, hashed_name: str) -> Asset | None:
         """Return the file behind a hashed name."""
         return self._by_name.get(hashed_name)
+
+
+def _read_htmx(node_modules: Path) -> list[bytes]:
+    paths = [node_modules / name for name in HTMX]
+    for path in paths:
+        if not path.is_file():
+            raise SettingsError(f"{path} is missing: run `npm ci` first.")
+    return [path.read_bytes() for path in paths]

@@ -22,7 +22,7 @@ ROUTES = (
     web.get("/analytics", analytics.choose),
     web.get(f"/analytics/{ANALYSIS}", analytics.show),
     web.get(f"/analytics/{ANALYSIS}.{{kind:svg|csv}}", analytics.download),
-    web.get("/live", stream.show),
+    web.get("/live", stream.show, allow_head=False),
     web.get("/health/live", health.live),
     web.get("/health/ready", health.ready),
     web.get("/metrics", health.metrics),

@@ -21,7 +21,7 @@ async def test_a_conflict_shows_both_texts(open_page: OpenPage, api: Api) -> Non
     await expect(page.locator("#description")).to_have_text("Theirs")
     await expect(box).to_have_value("Mine")
     await page.get_by_role("button", name="Save description").click()
-    await expect(page.locator(".conflict")).to_contain_text("Theirs")
+    await expect(page.locator(".theirs")).to_contain_text("Theirs")
     await expect(box).to_have_value("Mine")
     await expect(box).to_be_focused()
     await box.fill("Both")

@@ -137,3 +137,7 @@ async def test_what_is_kept_is_bounded() -> None:
         await live._tell(n, "ticket", {"id": n})
     assert len(live._kept) == KEPT_EVENTS
     assert live._complete_since > start
+
+
+async def test_only_a_get_opens_a_stream(user: Person) -> None:
+    assert (await user.ask("HEAD", "/live")).status == 405

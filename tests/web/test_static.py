@@ -25,7 +25,7 @@ async def test_the_first_visit_of_the_list_is_light(stack: Stack, api: Api) -> N
         html = gzip.decompress(body).decode()
         assert html.count('<li class="row"') == 50
         addresses = ASSET.findall(html)
-        assert len(addresses) == 5
+        assert len(addresses) == 3
         for address in addresses:
             async with browser.get(address) as response:
                 assert response.headers["Cache-Control"].endswith("max-age=31536000, immutable")

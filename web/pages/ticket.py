@@ -28,7 +28,15 @@ from web.ticket_api import ApiError, Thread, Unavailable
 TEMPLATE = "ticket.html"
 # What a live update replaces: everything but the box for a new message. The browser leaves an
 # open editor alone too (`morphSkip` in base.html).
-LIVE_BLOCKS = ("head", "description", "editor", "actions", "thread", "history")
+LIVE_BLOCKS = (
+    "head",
+    "freshness",
+    "description",
+    "editor",
+    "actions",
+    "thread",
+    "history",
+)
 # Each try loses against one more change in between; people never get near that.
 EDIT_TRIES = 4
 # Where the focus goes after a change that takes away the button that was pressed.
