@@ -18,7 +18,7 @@ RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"
 async def pages_of(api: Api) -> list[tuple[str | None, str]]:
     """Return every kind of page with the role that sees it."""
     word = uuid4().hex
-    open_ = await api.open(f"A {word}\nwith lines", category="technical_it")
+    open_ = await api.open(f"A {word}\nwith lines")
     await api.say(open_.id, "An answer")
     await api.edit(await api.fetch(open_.id), description=f"An edited {word}")
     active = await api.open(f"An active {word}", category="services_complaints")
@@ -92,7 +92,7 @@ async def test_the_refused_forms_have_no_barrier(open_page: OpenPage, api: Api) 
 
 
 async def test_a_ticket_is_worked_by_keyboard_alone(open_page: OpenPage, api: Api) -> None:
-    ticket = await api.open("Keyboard", category="technical_it")
+    ticket = await api.open("Keyboard")
     page = await open_page("helpdesk", f"/tickets/{ticket.id}")
 
     async def tab_to(name: str, role: Any = "button") -> None:

@@ -72,7 +72,7 @@ async def test_helpdesk_works_a_ticket_and_reads_a_report(
 async def test_filters_and_back(open_page: OpenPage, api: Api) -> None:
     word = uuid4().hex
     ticket = await api.open(f"Radiator {word}", category="facility_management")
-    await api.open(f"Login {word}", category="technical_it")
+    await api.open(f"Login {word}")
     page = await open_page("helpdesk")
     search = page.get_by_label("Search")
     await search.press_sequentially(word)
@@ -93,7 +93,7 @@ async def test_filters_and_back(open_page: OpenPage, api: Api) -> None:
 async def test_more_rows_are_added_below(open_page: OpenPage, api: Api) -> None:
     word = uuid4().hex
     for n in range(55):
-        await api.open(f"{word} {n}", category="technical_it")
+        await api.open(f"{word} {n}")
     page = await open_page("user", f"/tickets?q={word}")
     await expect(page.locator("#rows li")).to_have_count(50)
     await page.get_by_role("link", name="Show more").click()

@@ -11,7 +11,7 @@ SOON_MS = 1_500
 
 
 async def test_a_ticket_page_follows(open_page: OpenPage, api: Api) -> None:
-    ticket = await api.open("Two windows", category="technical_it")
+    ticket = await api.open("Two windows")
     user = await open_page("user", f"/tickets/{ticket.id}")
     helpdesk = await open_page("helpdesk", f"/tickets/{ticket.id}")
     await helpdesk.get_by_role("button", name="Start work").click()
@@ -26,11 +26,11 @@ async def test_a_ticket_page_follows(open_page: OpenPage, api: Api) -> None:
 
 async def test_the_list_says_what_is_new_and_moves_nothing(open_page: OpenPage, api: Api) -> None:
     word = uuid4().hex
-    known = await api.open(f"{word} known", category="technical_it")
+    known = await api.open(f"{word} known")
     page = await open_page("helpdesk", f"/tickets?q={word}")
     news = page.locator("#news")
     await expect(news).to_have_text("Refresh")
-    await api.open(f"{word} fresh", category="technical_it")
+    await api.open(f"{word} fresh")
     await expect(news).to_contain_text("1 new", timeout=SOON_MS)
     await api.say(known.id, "hello")
     await expect(news).to_contain_text("1 changed", timeout=SOON_MS)
@@ -42,6 +42,6 @@ async def test_the_list_says_what_is_new_and_moves_nothing(open_page: OpenPage, 
 
 
 async def test_a_late_category_appears(open_page: OpenPage, api: Api) -> None:
-    ticket = await api.open("The projector in room B204 shows no picture")
+    ticket = await api.open("The projector in room B204 shows no picture", category=None)
     page = await open_page("user", f"/tickets/{ticket.id}")
     await expect(page.locator("#head .category")).to_have_text("Technical / IT")

@@ -12,7 +12,7 @@ from tests.web.conftest import Api
 
 
 async def test_a_conflict_shows_both_texts(open_page: OpenPage, api: Api) -> None:
-    ticket = await api.open("Original", category="technical_it")
+    ticket = await api.open("Original")
     page = await open_page("user", f"/tickets/{ticket.id}")
     await page.get_by_text("Edit description").click()
     box = page.get_by_label("Describe the problem")
@@ -32,7 +32,7 @@ async def test_a_conflict_shows_both_texts(open_page: OpenPage, api: Api) -> Non
 
 
 async def test_an_update_leaves_the_box_alone(open_page: OpenPage, api: Api) -> None:
-    ticket = await api.open("Typing", category="technical_it")
+    ticket = await api.open("Typing")
     page = await open_page("user", f"/tickets/{ticket.id}")
     box = page.get_by_label("Message")
     await box.press_sequentially("I am writ")

@@ -23,7 +23,7 @@ async def test_reports_are_for_helpdesk(user: Person) -> None:
 async def test_a_report_shows_chart_table_and_definition(
     helpdesk: Person, api: Api, name: str
 ) -> None:
-    ticket = await api.open("Counted", category="technical_it")
+    ticket = await api.open("Counted")
     await api.move(ticket.id, "active")
     seen = await helpdesk.see(f"/analytics/{name}")
     assert seen.status == 200

@@ -53,12 +53,12 @@ async def position(person: Person) -> str:
 
 async def test_a_page_hears_what_happens_after_it_was_rendered(user: Person, api: Api) -> None:
     since = await position(user)
-    ticket = await api.open("Before the stream", category="technical_it")
+    ticket = await api.open("Before the stream")
     async with listening(user, f"/live?ticket={ticket.id}&since={since}") as stream:
         opened = await stream.event()
         assert opened["event"] == "ticket"
         assert opened["data"] == {"id": ticket.id, "version": 1, "what": "ticket.opened"}
-        await api.open("Another ticket", category="technical_it")
+        await api.open("Another ticket")
         await api.say(ticket.id, "hello")
         said = await stream.event()
         assert said["data"] == {"id": ticket.id, "version": 2, "what": "message.sent"}
@@ -67,7 +67,7 @@ async def test_a_page_hears_what_happens_after_it_was_rendered(user: Person, api
 
 async def test_a_browser_that_comes_back_misses_nothing(user: Person, api: Api) -> None:
     since = await position(user)
-    ticket = await api.open("Comes back", category="technical_it")
+    ticket = await api.open("Comes back")
     path = f"/live?ticket={ticket.id}&since={since}"
     async with listening(user, path) as stream:
         last = await stream.event()

@@ -18,7 +18,7 @@ def targets(html: str) -> list[str]:
 
 async def test_a_ticket_shows_everything(user: Person, helpdesk: Person, api: Api) -> None:
     text = "مكيف الهواء <script>alert(1)</script>\n  two  spaces"
-    ticket = await api.open(text, category="technical_it")
+    ticket = await api.open(text)
     await api.say(ticket.id, "We look at it <b>now</b>")
     for person in (user, helpdesk):
         seen = await person.see(f"/tickets/{ticket.id}")
@@ -52,7 +52,7 @@ async def test_helpdesk_moves_a_ticket_through_its_life(helpdesk: Person, api: A
 
 
 async def test_a_wrong_step_is_refused(user: Person, helpdesk: Person, api: Api) -> None:
-    ticket = await api.open("Steps", category="technical_it")
+    ticket = await api.open("Steps")
     place = f"/tickets/{ticket.id}/status"
     assert (await user.send(place, status="active")).status == 403
     assert (await helpdesk.send(place, status="closed")).status == 409
@@ -80,7 +80,7 @@ async def test_a_user_only_learns_that_a_ticket_was_closed(user: Person, api: Ap
 async def test_the_category_is_corrected_by_helpdesk_only(
     user: Person, helpdesk: Person, api: Api
 ) -> None:
-    ticket = await api.open("Wrong team", category="technical_it")
+    ticket = await api.open("Wrong team")
     place = f"/tickets/{ticket.id}"
     form = await helpdesk.see(place)
     fields = {
@@ -152,7 +152,7 @@ async def test_of_two_editors_nobody_is_overwritten_unseen(user: Person, api: Ap
 async def test_a_bad_text_comes_back(
     user: Person, api: Api, address: str, box: str, htmx: bool
 ) -> None:
-    ticket = await api.open("Good", category="technical_it")
+    ticket = await api.open("Good")
     text = "é" * 10_001
     seen = await user.send(
         f"/tickets/{ticket.id}/{address}", text=text, version="1", was="", htmx=htmx
@@ -198,7 +198,7 @@ async def test_a_text_survives_the_loss_of_the_ticket_service(
 
 
 async def test_a_live_update_brings_only_what_is_new(user: Person, api: Api) -> None:
-    ticket = await api.open("Live", category="technical_it")
+    ticket = await api.open("Live")
     place = f"/tickets/{ticket.id}"
     assert (await user.see(f"{place}?seen=1", htmx=True)).status == 204
     await api.say(ticket.id, "news")
