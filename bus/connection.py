@@ -14,6 +14,8 @@ from aio_pika.abc import AbstractChannel
 from aio_pika.exceptions import AMQPError
 
 log = logging.getLogger(__name__)
+# Reports each refused connection as an error, which keep_session reports better.
+logging.getLogger("aiormq.connection").setLevel(logging.CRITICAL)
 
 # Doubled after each failed try; a broker that restarts is back within a few of them.
 RECONNECT_FIRST_SECONDS = 0.1

@@ -16,8 +16,6 @@ def main(arguments: list[str]) -> int:
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
-    # Says again, and louder, what our own connections log once.
-    logging.getLogger("aiormq.connection").setLevel(logging.CRITICAL)
     logging.getLogger("alembic.runtime.plugins").setLevel(logging.WARNING)
     try:
         match arguments:
