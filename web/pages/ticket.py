@@ -28,15 +28,7 @@ from web.ticket_api import ApiError, Thread, Unavailable
 TEMPLATE = "ticket.html"
 # What a live update replaces: everything but the box for a new message. The browser leaves an
 # open editor alone too (`morphSkip` in base.html).
-LIVE_BLOCKS = (
-    "head",
-    "freshness",
-    "description",
-    "editor",
-    "actions",
-    "thread",
-    "history",
-)
+LIVE_BLOCKS = ("head", "freshness", "description", "editor", "actions", "thread", "history")
 # Each try loses against one more change in between; people never get near that.
 EDIT_TRIES = 4
 # Where the focus goes after a change that takes away the button that was pressed.
@@ -123,26 +115,17 @@ async def edit_description(request: web.Request) -> web.Response:
     """Save the description; where somebody else saved another one meanwhile, show both."""
     role, ticket_id = require_role(request), _ticket_id(request)
     form = await read_form(request)
-    text, version, was = form.get("text", ""), form.get("version", ""), form.get("was", "")
     try:
-        await _edit(request, role, ticket_id, form, _description, description=text)
+        return await _save_description(request, role, ticket_id, form)
     except (ApiError, Unavailable) as error:
-        problem = error.problem if isinstance(error, ApiError) else None
-        if problem and problem.status == 412 and problem.ticket:
-            editor = _editor(problem.ticket, text=text, theirs=problem.ticket.description)
-            return await _again(request, role, ticket_id, 409, ["editor"], editor=editor)
-        if problem and problem.status == 422:
-            editor = Editor(text, read_number(version), was, reason(problem))
-            return await _again(request, role, ticket_id, 422, ["editor"], editor=editor)
         draft = Draft(
             action=request.path,
             label="Describe the problem",
             button="Save description",
-            text=text,
-            hidden={"version": version, "was": was},
+            text=form.get("text", ""),
+            hidden={name: form.get(name, "") for name in ("version", "was")},
         )
         return unsent_response(request, role, draft, error)
-    return await _done(request, role, ticket_id, "description", ["editor"])
 
 
 async def correct_category(request: web.Request) -> web.Response:
@@ -173,11 +156,8 @@ async def send_message(request: web.Request) -> web.Response:
     form = await read_form(request)
     text, key = form.get("text", ""), form.get("key", "")
     try:
-        await request.app[TICKET_API].send_message(role, ticket_id, text, key_of(key, text))
+        return await _send_message(request, role, ticket_id, text, key)
     except (ApiError, Unavailable) as error:
-        if isinstance(error, ApiError) and error.problem.status == 422:
-            reply = Reply(key, text, reason(error.problem))
-            return await _again(request, role, ticket_id, 422, ["reply"], reply=reply)
         draft = Draft(
             action=request.path,
             label="Message",
@@ -186,6 +166,37 @@ async def send_message(request: web.Request) -> web.Response:
             hidden={"key": key},
         )
         return unsent_response(request, role, draft, error)
+
+
+async def _save_description(
+    request: web.Request, role: Role, ticket_id: int, form: dict[str, str]
+) -> web.Response:
+    text = form.get("text", "")
+    try:
+        await _edit(request, role, ticket_id, form, _description, description=text)
+    except ApiError as error:
+        problem = error.problem
+        if problem.status == 412 and problem.ticket:
+            editor = _editor(problem.ticket, text=text, theirs=problem.ticket.description)
+            return await _again(request, role, ticket_id, 409, ["editor"], editor=editor)
+        if problem.status == 422:
+            version, was = read_number(form.get("version")), form.get("was", "")
+            editor = Editor(text, version, was, reason(problem))
+            return await _again(request, role, ticket_id, 422, ["editor"], editor=editor)
+        raise
+    return await _done(request, role, ticket_id, "description", ["editor"])
+
+
+async def _send_message(
+    request: web.Request, role: Role, ticket_id: int, text: str, key: str
+) -> web.Response:
+    try:
+        await request.app[TICKET_API].send_message(role, ticket_id, text, key_of(key, text))
+    except ApiError as error:
+        if error.problem.status != 422:
+            raise
+        reply = Reply(key, text, reason(error.problem))
+        return await _again(request, role, ticket_id, 422, ["reply"], reply=reply)
     return await _done(request, role, ticket_id, "message", ["reply"])
 
 

@@ -171,11 +171,18 @@ async def report(request: web.Request) -> web.Response:
     form = await read_form(request)
     text, key = form.get("text", ""), form.get("key", "")
     try:
-        ticket = await _open(request, role, text, key)
+        return await _report(request, role, text, key)
     except (ApiError, Unavailable) as error:
-        if isinstance(error, ApiError) and error.problem.status == 422:
-            return await _invalid(request, role, ReportForm(key, text, reason(error.problem)))
         return unsent_response(request, role, report_draft(text, key), error)
+
+
+async def _report(request: web.Request, role: Role, text: str, key: str) -> web.Response:
+    try:
+        ticket = await _open(request, role, text, key)
+    except ApiError as error:
+        if error.problem.status != 422:
+            raise
+        return await _invalid(request, role, ReportForm(key, text, reason(error.problem)))
     location = f"/tickets/{ticket.id}"
     if wants_fragment(request):
         response = web.Response(headers={"HX-Redirect": location})
