@@ -48,6 +48,9 @@ async def keep_session(url: str, name: str, session: Session) -> None:
             async with connection:
                 channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
                 await _close_when_consumer_is_cancelled(channel)
+                if task.cancelling():
+                    # `wait_for` of Python 3.11 loses a cancellation that meets its result.
+                    raise asyncio.CancelledError
                 log.info("%s: connected", name)
                 await session(channel)
             log.warning("%s: session ended", name)
