@@ -19,6 +19,8 @@ from web.security import add_headers
 from web.settings import Settings
 from web.ticket_api import TicketApi
 
+CANCEL_AGAIN_SECONDS = 0.5
+
 
 def build_app(settings: Settings) -> web.Application:
     """Return the application; raises SettingsError where htmx is not installed."""
@@ -57,5 +59,8 @@ async def _running(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        # Again where it got lost: `wait_for` of Python 3.11 drops a cancellation that meets its
+        # result, and the AMQP client waits by it.
+        while not task.done():
+            task.cancel()
+            await asyncio.wait({task}, timeout=CANCEL_AGAIN_SECONDS)
