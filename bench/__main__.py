@@ -14,7 +14,7 @@ from tqdm import tqdm  # type: ignore[import-untyped]
 
 from bench.fill import fill
 from bench.load import Figure, Tally
-from bench.processes import SERVERS, SERVICES, TARGET_MIB, cpu_ms, resident_mib
+from bench.processes import SERVERS, SERVICES, TARGET_MIB, busy_ms, cpu_ms, resident_mib
 from bench.subjects import (
     P99_TARGET_MS,
     TARGET_CONNECTIONS,
@@ -45,7 +45,6 @@ def main() -> int:
 
 
 async def _bench(options: argparse.Namespace) -> int:
-    load = os.getloadavg()[0]
     try:
         await fill(options.tickets, options.seed)
     except RuntimeError as error:
@@ -53,13 +52,15 @@ async def _bench(options: argparse.Namespace) -> int:
         return 2
     async with subjects(options.seed) as every:
         chosen = [subject for subject in every if options.only in subject.name]
+        busy, own = busy_ms(), cpu_ms()
         figures = await _measure(chosen, options.seconds)
+        busy, own = busy_ms() - busy, cpu_ms() - own
     failed = sum((figure.failed for figure in figures.values()), Counter())
     if uncategorised := await count_uncategorised():
         failed["reported, but the category came late"] += uncategorised
     print(
         f"{options.tickets:,} tickets, {os.cpu_count()} cores, medians of {ROUNDS} rounds;"
-        f" load average at the start {load:.1f}\n"
+        f" other programs took {1 - own.total() / busy:.0%} of the CPU time used\n"
     )
     print(_table(figures))
     print(f"\nCPU ms a request\n{_costs(figures)}")

@@ -75,9 +75,11 @@ async def insert_floor() -> AsyncIterator[Run]:
         ]
         yield call_load(lambda worker: inserts[worker].fetch("a message of usual length"))
     finally:
-        await connections[0].execute("DROP TABLE IF EXISTS bench_floor")
-        for connection in connections:
+        # A statement that was prepared and never run still locks the table.
+        for connection in connections[1:]:
             await connection.close()
+        await connections[0].execute("DROP TABLE IF EXISTS bench_floor")
+        await connections[0].close()
 
 
 async def _ping_pong(connection: aio_pika.abc.AbstractConnection) -> Run:

@@ -29,18 +29,27 @@ def cpu_ms() -> Counter[str]:
     )
 
 
+def busy_ms() -> float:
+    """Return the CPU time that this machine has spent on anything so far, in ms."""
+    user, nice, system, _idle, _io_wait, interrupts, soft = map(
+        int, Path("/proc/stat").read_text().split()[1:8]
+    )
+    return (user + nice + system + interrupts + soft) * TICK_MS
+
+
 def _programs() -> dict[str, list[int]]:
-    """Return the processes of each program that the supervisor of `deploy.local` runs."""
+    """Return the processes of bench and of each program that `deploy.local`'s supervisor runs."""
     supervisor = int((Path(os.environ["CAMPUS_HOME"]) / "supervisord.pid").read_text())
     children: dict[int, list[int]] = {}
     for process in map(int, filter(str.isdigit, os.listdir("/proc"))):
         if fields := _stat(process):
             children.setdefault(int(fields[1]), []).append(process)
-    return {
+    programs = {
         name: _tree(process, children)
         for process in children.get(supervisor, ())
         if (name := _name(process))
     }
+    return {"bench": _tree(os.getpid(), children)} | programs
 
 
 def _name(process: int) -> str | None:
