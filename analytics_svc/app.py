@@ -20,6 +20,7 @@ from analytics_svc.reports import (
     unclosed_in_period,
 )
 from analytics_svc.settings import Settings
+from bus.connection import end
 from bus.rpc_server import RpcServer
 from contracts.messages import ActiveRequest, ResolutionRequest, UnclosedRequest
 from contracts.topology import RPC_REPORT_ACTIVE, RPC_REPORT_RESOLUTION, RPC_REPORT_UNCLOSED
@@ -80,8 +81,7 @@ async def serve(settings: Settings, names: Iterable[str]) -> None:
             log.info("stopping")
             # Each worker first stops its intake, then finishes what runs; only then do the
             # health server and the pool, which they use, close.
-            for task in tasks:
-                task.cancel()
+            await end(*tasks)
 
 
 @asynccontextmanager

@@ -23,6 +23,10 @@ RECONNECT_MAX_SECONDS = 2.0
 # How soon a peer that vanished without a word is noticed: two missed beats.
 HEARTBEAT_SECONDS = 10
 CONNECT_TIMEOUT_SECONDS = 5.0
+# How long an RPC server that is stopped finishes what runs; a report takes milliseconds.
+FINISH_SECONDS = 5.0
+# Longer than anything that ends in good order.
+CANCEL_AGAIN_SECONDS = FINISH_SECONDS + 1.0
 
 Session = Callable[[AbstractChannel], Awaitable[None]]
 
@@ -65,6 +69,18 @@ async def keep_session(url: str, name: str, session: Session) -> None:
             delay = RECONNECT_FIRST_SECONDS
         await asyncio.sleep(delay)
         delay = min(delay * 2, RECONNECT_MAX_SECONDS)
+
+
+async def end(*tasks: asyncio.Task[None]) -> None:
+    """Cancel tasks that run sessions and return once they have ended.
+
+    `wait_for` of Python 3.11, by which the AMQP client waits, drops a cancellation that meets its
+    result; a task that has not ended in good time is cancelled again.
+    """
+    while running := {task for task in tasks if not task.done()}:
+        for task in running:
+            task.cancel()
+        await asyncio.wait(running, timeout=CANCEL_AGAIN_SECONDS)
 
 
 async def _close_when_consumer_is_cancelled(channel: AbstractChannel) -> None:

@@ -10,7 +10,7 @@ from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 from aio_pika.exceptions import PublishError
 from pydantic import BaseModel
 
-from bus.connection import keep_session
+from bus.connection import FINISH_SECONDS, keep_session
 from bus.rpc import (
     CONTENT_TYPE,
     LATE_TOTAL,
@@ -22,9 +22,6 @@ from bus.rpc import (
 )
 
 log = logging.getLogger(__name__)
-
-# How long a stop waits for requests that already run; a report takes milliseconds.
-FINISH_SECONDS = 5.0
 
 RequestT = TypeVar("RequestT", bound=BaseModel)
 

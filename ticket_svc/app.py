@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 
 from aiohttp import web
 
+from bus.connection import end
 from ticket_svc.categorised import make_consumer
 from ticket_svc.database import create_pool
 from ticket_svc.keys import API_TOKEN, CONSUMER, OPENAPI, POOL, RELAY
@@ -44,9 +45,7 @@ def build_app(settings: Settings) -> web.Application:
             asyncio.create_task(consumer.run(settings.amqp_url, "ticket_svc categorised")),
         ]
         yield
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(*tasks)
 
     # Ended in reverse: nothing uses the pool any more when it closes.
     app.cleanup_ctx.extend([keep_pool, carry_messages])

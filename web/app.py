@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
+from bus.connection import end
 from bus.rpc_client import RpcClient
 from web.assets import Assets
 from web.forms import FORM_MAX_BYTES
@@ -18,8 +19,6 @@ from web.routes import ROUTES
 from web.security import add_headers
 from web.settings import Settings
 from web.ticket_api import TicketApi
-
-CANCEL_AGAIN_SECONDS = 0.5
 
 
 def build_app(settings: Settings) -> web.Application:
@@ -59,8 +58,4 @@ async def _running(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        # Again where it got lost: `wait_for` of Python 3.11 drops a cancellation that meets its
-        # result, and the AMQP client waits by it.
-        while not task.done():
-            task.cancel()
-            await asyncio.wait({task}, timeout=CANCEL_AGAIN_SECONDS)
+        await end(task)

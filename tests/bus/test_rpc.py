@@ -12,6 +12,7 @@ import aio_pika
 import pytest
 from pydantic import BaseModel
 
+from bus.connection import end
 from bus.pika_server import PikaRpcServer
 from bus.rpc import DEADLINE_HEADER, RpcError, deadline_in
 from bus.rpc_client import RpcClient
@@ -44,9 +45,7 @@ async def running(*coroutines: Any) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(*tasks)
 
 
 @asynccontextmanager
