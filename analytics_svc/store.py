@@ -186,7 +186,10 @@ async def apply(
 
 
 async def list_opened(connection: Connection, pieces: Pieces) -> list[Opened]:
-    """Return the counts of a period by day, quarter and ticket, each instant in one of them."""
+    """Return the counts of a period by day, quarter and piece of a quarter at either end.
+
+    Each instant is in one of them, and each of them in one bucket of the report.
+    """
     rows = await connection.fetch(
         """
         SELECT day, NULL::timestamptz AS start, opened, open, active
@@ -197,9 +200,17 @@ async def list_opened(connection: Connection, pieces: Pieces) -> list[Opened]:
           FROM opened_quarter
          WHERE start >= $2 AND start < $3 OR start >= $6 AND start < $7
         UNION ALL
-        SELECT NULL, opened_at, 1, (status = 'open')::int, (status = 'active')::int
+        SELECT NULL, min(opened_at), count(*), count(*) FILTER (WHERE status = 'open'),
+               count(*) FILTER (WHERE status = 'active')
           FROM ticket_state
-         WHERE opened_at > $1 AND opened_at < $2 OR opened_at >= $7 AND opened_at <= $8
+         WHERE opened_at > $1 AND opened_at < $2
+        HAVING count(*) > 0
+        UNION ALL
+        SELECT NULL, min(opened_at), count(*), count(*) FILTER (WHERE status = 'open'),
+               count(*) FILTER (WHERE status = 'active')
+          FROM ticket_state
+         WHERE opened_at >= $7 AND opened_at <= $8
+        HAVING count(*) > 0
         """,
         pieces.since,
         pieces.quarters_from,

@@ -5,12 +5,16 @@ Takes values and returns text; knows no page and asks nobody.
 
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from markupsafe import Markup, escape
 
 from contracts.fields import format_instant
 from contracts.vocabulary import Action, Category, CategorySource, Role, Status
+
+# A hundred years.
+REMEMBERED_MONTHS = 1_200
 
 LABELS: dict[str, str] = {
     Status.OPEN: "Open",
@@ -76,6 +80,7 @@ def duration(seconds: float) -> str:
     return f"{minutes} min" if minutes else f"{seconds:.0f} s"
 
 
+@lru_cache(REMEMBERED_MONTHS)
 def month_name(month: str) -> str:
     """Return "2026-05" as "May 2026"."""
     return datetime.strptime(month, "%Y-%m").replace(tzinfo=UTC).strftime("%B %Y")

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import lru_cache
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
@@ -25,6 +26,8 @@ from web.keys import RPC, SETTINGS
 from web.render import Page, blocks_response, page_response, wants_fragment
 from web.role import require_helpdesk
 
+# Of each of some hundred months: closed, not closed.
+REMEMBERED_ADDRESSES = 1_024
 TEMPLATE = "analytics.html"
 # A chart becomes part of our own page, so it must hold nothing that acts. The analytics service
 # promises that; this is the second lock.
@@ -82,16 +85,25 @@ class AnalyticsPage(Page):
 
     def tickets_of_month(self, month: str, *status: str) -> str:
         """Return the address of the list of the tickets opened in a campus month."""
-        start = datetime.strptime(month, "%Y-%m").replace(tzinfo=self.timezone)
-        end = start.replace(year=start.year + start.month // 12, month=start.month % 12 + 1)
-        return self.tickets_between(start, end, *status)
+        return _tickets_of_month(month, self.timezone, *status)
 
     @staticmethod
     def tickets_between(start: datetime, end: datetime, *status: str) -> str:
         """Return the address of the list of the tickets opened from `start` up to `end`."""
-        pairs = [("status", value) for value in status]
-        pairs += [("opened_from", format_instant(start)), ("opened_to", format_instant(end))]
-        return f"/tickets?{urlencode(pairs)}"
+        return _tickets_between(start, end, *status)
+
+
+def _tickets_between(start: datetime, end: datetime, *status: str) -> str:
+    pairs = [("status", value) for value in status]
+    pairs += [("opened_from", format_instant(start)), ("opened_to", format_instant(end))]
+    return f"/tickets?{urlencode(pairs)}"
+
+
+@lru_cache(REMEMBERED_ADDRESSES)
+def _tickets_of_month(month: str, timezone: ZoneInfo, *status: str) -> str:
+    start = datetime.strptime(month, "%Y-%m").replace(tzinfo=timezone)
+    end = start.replace(year=start.year + start.month // 12, month=start.month % 12 + 1)
+    return _tickets_between(start, end, *status)
 
 
 async def choose(request: web.Request) -> web.Response:
