@@ -25,7 +25,11 @@ needs() { [ -n "$1" ] || missing="$missing $2"; }
 needs "$("$python" -c 'import ensurepip' 2>/dev/null && echo yes)" python3-venv
 needs "$(ls /usr/lib/rabbitmq/bin/rabbitmq-server 2>/dev/null)" rabbitmq-server
 [ "$(id -u)" != 0 ] || needs "$(command -v setfacl || true)" acl
-[ "$goal" = run ] || needs "$(command -v chromium || command -v google-chrome || true)" chromium
+if [ "$goal" = test ]; then
+  needs "$(command -v chromium || true)" chromium
+  # Playwright's driver is linked to it.
+  needs "$("$python" -c 'import ctypes; ctypes.CDLL("libatomic.so.1")' 2>/dev/null && echo yes)" libatomic1
+fi
 if [ -n "$missing" ]; then
   command -v apt-get >/dev/null || fail "Please install:$missing (this machine has no apt-get)."
   say "Installing$missing"
