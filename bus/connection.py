@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 
 import aio_pika
 from aio_pika.abc import AbstractChannel
-from aio_pika.exceptions import AMQPError
+from aio_pika.exceptions import AMQPError, ChannelInvalidStateError
 
 log = logging.getLogger(__name__)
 # Reports each refused connection as an error, which keep_session reports better.
@@ -27,6 +27,8 @@ CONNECT_TIMEOUT_SECONDS = 5.0
 FINISH_SECONDS = 5.0
 # Longer than anything that ends in good order.
 CANCEL_AGAIN_SECONDS = FINISH_SECONDS + 1.0
+
+_LOST = (AMQPError, ChannelInvalidStateError, OSError, TimeoutError)
 
 Session = Callable[[AbstractChannel], Awaitable[None]]
 
@@ -58,10 +60,11 @@ async def keep_session(url: str, name: str, session: Session) -> None:
                 log.info("%s: connected", name)
                 await session(channel)
             log.warning("%s: session ended", name)
-        except (AMQPError, OSError, TimeoutError) as error:
-            log.warning("%s: connection lost or refused: %s", name, str(error) or repr(error))
-        except Exception:
-            log.exception("%s: session failed", name)
+        except (Exception, asyncio.CancelledError) as error:
+            if is_lost(error):
+                log.warning("%s: connection lost or refused: %s", name, str(error) or repr(error))
+            elif not task.cancelling():
+                log.exception("%s: session failed", name)
         if task.cancelling():
             # A cancellation that met a closing channel comes out of it as an AMQP error.
             raise asyncio.CancelledError
@@ -69,6 +72,18 @@ async def keep_session(url: str, name: str, session: Session) -> None:
             delay = RECONNECT_FIRST_SECONDS
         await asyncio.sleep(delay)
         delay = min(delay * 2, RECONNECT_MAX_SECONDS)
+
+
+def is_lost(error: BaseException) -> bool:
+    """Tell whether this is how the client says that channel or connection is gone or refused.
+
+    Who waits while a connection ends without a reason gets a bare Exception, or a cancellation
+    that nobody asked for (aiormq.base.FutureStore.reject_all).
+    """
+    if isinstance(error, asyncio.CancelledError):
+        task = asyncio.current_task()
+        return task is not None and not task.cancelling()
+    return isinstance(error, _LOST) or type(error) is Exception
 
 
 async def end(*tasks: asyncio.Task[None]) -> None:

@@ -15,6 +15,7 @@ from pika.exceptions import AMQPError, NackError, UnroutableError
 from pika.spec import Basic, BasicProperties
 from pydantic import BaseModel
 
+from bus.letters import log_name
 from bus.rpc import (
     CONTENT_TYPE,
     LATE_TOTAL,
@@ -102,7 +103,7 @@ class PikaRpcServer(Generic[RequestT]):
             channel.basic_ack(method.delivery_tag)
             return
         if not properties.reply_to:
-            log.error("%s: request without reply_to refused", self._queue)
+            log.error("%s is refused: a request without reply_to", self._name_of(properties, body))
             channel.basic_reject(method.delivery_tag, requeue=False)
             return
         with SERVED_SECONDS.labels(self._queue).time():
@@ -123,7 +124,8 @@ class PikaRpcServer(Generic[RequestT]):
         except UnroutableError:
             if properties.delivery_mode == PERSISTENT:
                 # Somebody who can wait for ever asked, and its queue is not there: for people.
-                log.error("%s: reply queue %s is missing", self._queue, properties.reply_to)
+                name = self._name_of(properties, body)
+                log.error("%s is refused: no reply queue %s", name, properties.reply_to)
                 channel.basic_reject(method.delivery_tag, requeue=False)
                 return
             log.debug("%s: the caller is gone", self._queue)
@@ -134,6 +136,9 @@ class PikaRpcServer(Generic[RequestT]):
             channel.basic_nack(method.delivery_tag, requeue=True)
             return
         channel.basic_ack(method.delivery_tag)
+
+    def _name_of(self, properties: BasicProperties, body: bytes) -> str:
+        return log_name(self._queue, properties.message_id, properties.correlation_id, body)
 
     def _answer(self, body: bytes) -> bytes:
         try:

@@ -3,7 +3,6 @@
 Source of the shape: DESIGN.md, "RabbitMQ: vhost campus".
 """
 
-import json
 import logging
 import secrets
 import time
@@ -12,6 +11,7 @@ from typing import TypeVar
 
 from prometheus_client import Counter, Histogram
 from pydantic import BaseModel, ValidationError
+from pydantic_core import from_json
 
 from contracts.messages import RpcErrorBody, RpcErrorCode
 from contracts.rest import FieldError, field_errors
@@ -50,9 +50,12 @@ def decode_request(body: bytes, request_type: type[BodyT]) -> BodyT:
     try:
         return request_type.model_validate_json(body)
     except ValidationError as error:
-        errors = field_errors(error.errors())
-        message = "; ".join(f"{e.field}: {e.message}" for e in errors)
-        raise RpcError("bad_request", message, errors) from None
+        raise RpcError("bad_request", reasons(error), field_errors(error.errors())) from None
+
+
+def reasons(error: ValidationError) -> str:
+    """Return every bad field with its reason, in one line."""
+    return "; ".join(f"{bad.field}: {bad.message}" for bad in field_errors(error.errors()))
 
 
 def encode_result(result: BaseModel) -> bytes:
@@ -73,11 +76,14 @@ def encode_error(error: Exception, queue: str) -> bytes:
 def decode_reply(body: bytes, result_type: type[BodyT]) -> BodyT:
     """Return the result of a reply; raises RpcError with what the server said."""
     try:
-        reply = json.loads(body)
+        # Refuses what is nested without end; `json` would recurse into it.
+        reply = from_json(body, allow_inf_nan=False)
         if "error" in reply:
             error = RpcErrorBody.model_validate(reply["error"])
             raise RpcError(error.code, error.message, error.errors)
-        return result_type.model_validate_json(json.dumps(reply["result"]))
+        return result_type.model_validate(reply["result"])
+    except ValidationError as invalid:
+        raise RpcError("internal", f"The reply cannot be understood: {reasons(invalid)}") from None
     except (ValueError, TypeError, KeyError) as reason:
         raise RpcError("internal", f"The reply cannot be understood: {reason}") from None
 

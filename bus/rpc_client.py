@@ -3,15 +3,16 @@
 import asyncio
 import time
 import uuid
+from functools import partial
 from typing import TypeVar
 
 from aio_pika import Message
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
-from aio_pika.exceptions import AMQPError, PublishError
+from aio_pika.exceptions import PublishError
 from prometheus_client import Histogram
 from pydantic import BaseModel
 
-from bus.connection import keep_session
+from bus.connection import is_lost, keep_session
 from bus.rpc import CONTENT_TYPE, DEADLINE_HEADER, RpcError, deadline_in, decode_reply
 from contracts.topology import DIRECT_REPLY_TO
 
@@ -35,6 +36,7 @@ class RpcClient:
         self._channel: AbstractChannel | None = None
         self._pending: dict[str, asyncio.Future[bytes]] = {}
         self._seen_worker: dict[str, float] = {}
+        self._looking: dict[str, asyncio.Task[int]] = {}
 
     @property
     def is_connected(self) -> bool:
@@ -61,12 +63,14 @@ class RpcClient:
         except TimeoutError:
             outcome = "unavailable"
             raise RpcError("unavailable", f"No answer from {queue} in {timeout_s:g} s.") from None
-        except (AMQPError, OSError) as error:
-            outcome = "unavailable"
-            raise RpcError("unavailable", f"{queue} cannot be reached: {error}") from None
         except RpcError as error:
             outcome = error.code
             raise
+        except (Exception, asyncio.CancelledError) as error:
+            outcome = "unavailable"
+            if not is_lost(error):
+                raise
+            raise RpcError("unavailable", f"{queue} cannot be reached: {error!r}") from None
         finally:
             CALL_SECONDS.labels(queue, outcome).observe(time.perf_counter() - started)
 
@@ -116,13 +120,27 @@ class RpcClient:
         now = time.monotonic()
         if now - self._seen_worker.get(queue, -1.0e9) < WORKER_CHECK_SECONDS:
             return
-        underlay = await channel.get_underlay_channel()
-        declared = await underlay.queue_declare(queue, passive=True)
-        if not declared.consumer_count:
+        looking = self._looking.get(queue)
+        if looking is None:
+            looking = self._looking[queue] = asyncio.create_task(_count_workers(channel, queue))
+            looking.add_done_callback(partial(self._looked, queue))
+        # Shielded: a cancelled question closes the channel, and with it all calls in flight.
+        if not await asyncio.shield(looking):
             raise RpcError("unavailable", f"No worker serves {queue}.")
-        self._seen_worker[queue] = now
+        self._seen_worker[queue] = time.monotonic()
+
+    def _looked(self, queue: str, looking: asyncio.Task[int]) -> None:
+        del self._looking[queue]
+        if not looking.cancelled():
+            looking.exception()  # marks it as seen where all who asked have gone
 
     async def _on_reply(self, message: AbstractIncomingMessage) -> None:
         reply = self._pending.get(message.correlation_id or "")
         if reply is not None and not reply.done():
             reply.set_result(message.body)
+
+
+async def _count_workers(channel: AbstractChannel, queue: str) -> int:
+    underlay = await channel.get_underlay_channel()
+    declared = await underlay.queue_declare(queue, passive=True)
+    return declared.consumer_count or 0

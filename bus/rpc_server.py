@@ -11,6 +11,7 @@ from aio_pika.exceptions import PublishError
 from pydantic import BaseModel
 
 from bus.connection import FINISH_SECONDS, keep_session
+from bus.letters import log_name
 from bus.rpc import (
     CONTENT_TYPE,
     LATE_TOTAL,
@@ -84,7 +85,8 @@ class RpcServer(Generic[RequestT]):
             await request.ack()
             return
         if not request.reply_to:
-            log.error("%s: request without reply_to refused", self._queue)
+            name = log_name(self._queue, request.message_id, request.correlation_id, request.body)
+            log.error("%s is refused: a request without reply_to", name)
             await request.reject(requeue=False)
             return
         with SERVED_SECONDS.labels(self._queue).time():

@@ -79,15 +79,18 @@ Instant = Annotated[
 # A bigint key that JavaScript can hold exactly (2^53 - 1).
 ID_MAX = 9_007_199_254_740_991
 Id = Annotated[int, Field(ge=1, le=ID_MAX)]
+# A version is PostgreSQL's integer.
+Version = Annotated[int, Field(ge=1, le=2_147_483_647)]
 
 
 class Body(BaseModel):
     """A body that arrives from outside: unknown fields and coerced types are errors."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # Hidden: what people wrote stays out of the text of an error, and so out of logs.
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 class Record(BaseModel):
     """A body that we produce: readers ignore fields that they don't know yet."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)

@@ -1,11 +1,20 @@
 """Bodies of the messages on RabbitMQ: RPC requests and results, and events."""
 
-from typing import Annotated, Literal
+from datetime import UTC, datetime
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, StrictInt, ValidationInfo, field_validator
+from pydantic import (
+    Field,
+    StrictInt,
+    TypeAdapter,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
-from contracts.fields import Body, Description, Instant, Record
+from contracts.fields import Body, Description, Id, Instant, Record
 from contracts.rest import FieldError, Message, Ticket
 from contracts.vocabulary import (
     MONTHS_MAX,
@@ -13,18 +22,47 @@ from contracts.vocabulary import (
     PERIOD_MAX_HOURS,
     Category,
     PeriodUnit,
+    Status,
 )
+
+# The ticket service stamps tickets by its clock, which is after the first and long before the last.
+# PostgreSQL reads the last instant of Python's years as infinity, and time zones lead out of them.
+_EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+_LATEST = datetime(9999, 1, 1, tzinfo=UTC)
+_ID: TypeAdapter[int] = TypeAdapter(Id)
 
 
 class Event(Record):
-    """What happened to a ticket: its whole state, and the message that was sent, if one was."""
+    """What happened to a ticket: its whole state, and the message that was sent, if one was.
+
+    A state that no ticket can be in is no event: counted, it could not be told from a true one.
+    """
 
     ticket: Ticket
     message: Message | None = None
 
+    @model_validator(mode="after")
+    def _require_possible_times(self) -> Self:
+        ticket = self.ticket
+        if not _EARLIEST <= ticket.opened_at <= _LATEST:
+            raise PydanticCustomError("impossible", "opened_at is no time of a ticket")
+        if (ticket.closed_at is not None) is not (ticket.status is Status.CLOSED):
+            raise PydanticCustomError("impossible", "closed_at does not fit the status")
+        if ticket.closed_at is not None and not ticket.opened_at <= ticket.closed_at <= _LATEST:
+            raise PydanticCustomError("impossible", "closed_at is no time of this ticket")
+        return self
+
 
 class ClassifyRequest(Body):
     text: Description
+
+
+def ticket_of(correlation_id: str | None) -> int:
+    """Return the ticket that a deferred request for a category names; raises ValueError."""
+    try:
+        return _ID.validate_python(correlation_id)
+    except ValidationError:
+        raise ValueError("correlation_id: must be the number of a ticket") from None
 
 
 class Classification(Record):

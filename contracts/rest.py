@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import Field
 
-from contracts.fields import Body, Description, Id, Instant, MessageBody, Record
+from contracts.fields import Body, Description, Id, Instant, MessageBody, Record, Version
 from contracts.vocabulary import Action, Category, CategorySource, Role, Status
 
 
@@ -19,7 +19,7 @@ class Ticket(Record):
     opened_at: Instant
     modified_at: Instant
     closed_at: Instant | None
-    version: int = Field(ge=1)
+    version: Version
     messages: int = Field(ge=0, description="How many messages the thread holds.")
 
     @property
@@ -45,7 +45,7 @@ class HistoryItem(Record):
     hold what changed (a description, a category, a status), None where the action says it all.
     """
 
-    version: int = Field(ge=1)
+    version: Version
     at: Instant
     role: Role | None
     action: Action

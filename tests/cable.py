@@ -2,20 +2,38 @@
 
 import asyncio
 import contextlib
+from typing import Self
 from urllib.parse import urlsplit, urlunsplit
 
 
 class Cable:
     """Forwards TCP to one server; while it is cut, connections end and new ones are refused."""
 
-    def __init__(self, host: str, port: int) -> None:
-        self._target = (host, port)
+    def __init__(self, url: str, *, own_port: int = 0) -> None:
+        self._url = url
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
-        self.port = 0
+        self._flowing = asyncio.Event()
+        self._flowing.set()
+        self._to_lose = 0
+        self.port = own_port
+
+    async def __aenter__(self) -> Self:
+        await self.mend()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.cut()
+
+    @property
+    def url(self) -> str:
+        """Return the server's URL by way of here, once it is mended."""
+        return self.through(self._url)
 
     async def mend(self) -> None:
         """Forward connections from now on."""
+        if self._server and self._server.is_serving():
+            return
         self._server = await asyncio.start_server(self._connect, "127.0.0.1", self.port)
         self.port = self._server.sockets[0].getsockname()[1]
 
@@ -29,26 +47,53 @@ class Cable:
         while self._writers:
             await asyncio.sleep(0.01)
 
+    def hold(self) -> None:
+        """Carry nothing from now on, with every connection left open: the server seems to hang."""
+        self._flowing.clear()
+
+    def release(self) -> None:
+        """Carry again what was held and what follows."""
+        self._flowing.set()
+
+    def lose(self, answers: int) -> None:
+        """End the next connections just when the server answers: it is done, nobody hears so."""
+        self._to_lose = answers
+
+    async def open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Connect to the server; raises OSError where nobody is there."""
+        server = urlsplit(self._url)
+        return await asyncio.open_connection(server.hostname, server.port)
+
     def through(self, url: str) -> str:
-        """Return the URL of the same thing at the other end of the cable."""
+        """Return the URL of another thing at the same server, by way of here."""
         parts = urlsplit(url)
-        login = parts.netloc.rpartition("@")[0]
-        return urlunsplit(parts._replace(netloc=f"{login}@127.0.0.1:{self.port}"))
+        login, at, _ = parts.netloc.rpartition("@")
+        return urlunsplit(parts._replace(netloc=f"{login}{at}127.0.0.1:{self.port}"))
 
     async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there, back = await asyncio.open_connection(*self._target)
+        try:
+            there, back = await self.open()
+        except OSError:  # nobody is there
+            writer.transport.abort()
+            return
         self._writers |= {writer, back}
         try:
-            await asyncio.gather(_pump(reader, back), _pump(there, writer))
+            await asyncio.gather(self._pump(reader, back), self._pump(there, writer, answers=True))
         finally:
             self._writers -= {writer, back}
             for end in (writer, back):
                 end.transport.abort()
 
-
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(OSError):
-        while data := await reader.read(65_536):
-            writer.write(data)
-            await writer.drain()
-    writer.close()
+    async def _pump(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, answers: bool = False
+    ) -> None:
+        with contextlib.suppress(OSError):
+            while data := await reader.read(65_536):
+                await self._flowing.wait()
+                if answers and self._to_lose:
+                    self._to_lose -= 1
+                    writer.transport.abort()
+                    return
+                writer.write(data)
+                await writer.drain()
+        writer.close()

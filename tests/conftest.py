@@ -10,9 +10,9 @@ import signal
 import subprocess
 import sys
 from base64 import b64encode
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,7 @@ AMQP_NAMES = {
     "ticket_svc": "TICKET_AMQP_URL",
     "analytics_svc": "ANALYTICS_AMQP_URL",
     "classifier_svc": "CLASSIFIER_AMQP_URL",
+    "operator": "OPERATOR_AMQP_URL",
 }
 _database_numbers = count()
 _stack_numbers = count()
@@ -176,7 +177,9 @@ class Stack:
 
     names: Names
     broker: Broker
-    processes: dict[str, "subprocess.Popen[bytes]"]
+    processes: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)
+    # Beyond what the names say, by service.
+    settings: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> str:
         return self.names[name]
@@ -188,7 +191,9 @@ class Stack:
             self.processes[service] = subprocess.Popen(
                 [sys.executable, "-m", service],
                 cwd=ROOT,
-                env={"PATH": os.environ["PATH"]} | self.names.of_service(service),
+                env={"PATH": os.environ["PATH"]}
+                | self.names.of_service(service)
+                | self.settings.get(service, {}),
                 stdout=output,
                 stderr=output,
             )
@@ -207,19 +212,28 @@ class Stack:
     def health(self, service: str) -> str:
         """Return the address that answers 200 while a service is ready."""
         ports = self.names.ports
-        return {
-            "web": f"{self['WEB_URL']}/health/ready",
-            "ticket_svc": f"{self['TICKET_API_URL']}/health/ready",
-            "analytics_svc": f"http://127.0.0.1:{ports['analytics']}/health/ready",
-            "classifier_svc": f"http://127.0.0.1:{ports['classifier']}/metrics",
+        address = {
+            "web": f"{ports['web']}/health/ready",
+            "ticket_svc": f"{ports['ticket_api']}/health/ready",
+            "analytics_svc": f"{ports['analytics']}/health/ready",
+            "classifier_svc": f"{ports['classifier']}/metrics",
         }[service]
+        return f"http://127.0.0.1:{address}"
+
+
+def free_ports() -> dict[str, int]:
+    """Return a port for each service."""
+    return {part: free_port() for part in ("web", "ticket_api", "analytics", "classifier")}
 
 
 @asynccontextmanager
 async def run_stack(
-    names: Names, label: str, cables: dict[str, Cable] | None = None
+    names: Names,
+    label: str,
+    cables: dict[str, Cable] | None = None,
+    services: Sequence[str] = SERVICES,
 ) -> AsyncIterator[Stack]:
-    """Run the four services on a database and virtual host of their own.
+    """Run the four services, or some, on a database and virtual host of their own.
 
     `cables` names the servers ("broker", "database") that are reached through a cable.
     """
@@ -234,13 +248,13 @@ async def run_stack(
     for user, name in AMQP_NAMES.items():
         url = broker.url(user)
         values[name] = cables["broker"].through(url) if "broker" in cables else url
-    ports = {part: free_port() for part in ("web", "ticket_api", "analytics", "classifier")}
+    ports = free_ports()
     values["WEB_URL"] = f"http://127.0.0.1:{ports['web']}"
     values["TICKET_API_URL"] = f"http://127.0.0.1:{ports['ticket_api']}"
-    stack = Stack(replace(names, values=values, ports=ports), broker, {})
+    stack = Stack(replace(names, values=values, ports=ports), broker)
     try:
         # In a thread: the cables are in this loop, and a service needs them to become ready.
-        for service in SERVICES:
+        for service in services:
             await asyncio.to_thread(stack.start, service)
         yield stack
     finally:
@@ -269,12 +283,10 @@ async def cabled_stack(
     names: Names, worker_id: str
 ) -> AsyncIterator[tuple[Stack, dict[str, Cable]]]:
     """Return a helpdesk whose cables to the broker and to the database can be cut."""
-    cables = {}
-    for server, name in {"broker": "WEB_AMQP_URL", "database": "TICKET_DATABASE_URL"}.items():
-        parts = urlsplit(names[name])
-        cables[server] = Cable(parts.hostname or "", parts.port or 0)
-        await cables[server].mend()
-    async with run_stack(names, f"{worker_id}_{next(_stack_numbers)}", cables) as stack:
-        yield stack, cables
-    for cable in cables.values():
-        await cable.cut()
+    async with (
+        Cable(names["WEB_AMQP_URL"]) as broker,
+        Cable(names["TICKET_DATABASE_URL"]) as database,
+    ):
+        cables = {"broker": broker, "database": database}
+        async with run_stack(names, f"{worker_id}_{next(_stack_numbers)}", cables) as stack:
+            yield stack, cables

@@ -38,6 +38,7 @@ PUBLIC = (
     "TICKET_AMQP_URL",
     "ANALYTICS_AMQP_URL",
     "CLASSIFIER_AMQP_URL",
+    "OPERATOR_AMQP_URL",
     "RABBITMQ_MANAGEMENT_URL",
     "RABBITMQ_OPERATOR_PASSWORD",
     "TICKET_DATABASE_URL",
@@ -59,13 +60,18 @@ def free_port() -> int:
     """Return a port on which nothing listens now.
 
     Below the range from which the kernel takes ports for outgoing connections: one of those could
-    be taken between this answer and the server's start.
+    be taken between this answer and the server's start. For other runs that start meanwhile the
+    port is marked by a UDP socket of the same number, for as long as this process lives.
     """
     while True:
         port = 20_000 + secrets.randbelow(12_000)
+        mark = socket.socket(type=socket.SOCK_DGRAM)
         with socket.socket() as probe, suppress(OSError):
+            mark.bind((HOST, port))
             probe.bind((HOST, port))
+            mark.detach()
             return port
+        mark.close()
 
 
 def is_listening(url: str) -> bool:
@@ -173,6 +179,11 @@ def choose(home: Path, *, free_ports: bool, environment: Mapping[str, str] = os.
     for name, user in _AMQP.items():
         password = secrets.token_urlsafe(12)
         defaults[name] = f"amqp://{user}:{password}@{HOST}:{ports['amqp']}/campus"
+    # The operator has one password, on the pages and here; it may have been changed since.
+    password = known.get("RABBITMQ_OPERATOR_PASSWORD") or defaults["RABBITMQ_OPERATOR_PASSWORD"]
+    defaults["OPERATOR_AMQP_URL"] = f"amqp://operator:{password}@{HOST}:{ports['amqp']}/campus"
+    if "OPERATOR_AMQP_URL" not in given:
+        known.pop("OPERATOR_AMQP_URL", None)
     for name, user in _DATABASE.items():
         password = secrets.token_urlsafe(12)
         defaults[name] = f"postgresql://{user}:{password}@{HOST}:{ports['postgres']}/campus"

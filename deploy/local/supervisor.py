@@ -77,6 +77,10 @@ class Supervisor:
         with contextlib.suppress(Fault):  # "abnormal termination": it is tried again anyway
             self._call().startProcess(name, False)
 
+    def pid(self, name: str) -> int:
+        """Return the process of a program, 0 while it does not run."""
+        return int(self._call().getProcessInfo(name)["pid"])
+
     def wait(self) -> None:
         """Block until supervisord ends by itself, which it should not."""
         assert self._process is not None

@@ -25,6 +25,7 @@ from contracts.topology import (
     TICKET_CATEGORISED,
     dead_letter_queue,
 )
+from tests.cable import Cable
 from tests.conftest import Broker
 
 
@@ -210,6 +211,27 @@ async def test_pending_calls_fail_at_once_when_the_connection_is_lost_and_later_
         release.set()
         await until(lambda: client.is_connected)
         assert (await client.call(RPC_REPORT_UNCLOSED, REQUEST, Echo, 5)).value == 7
+
+
+async def test_a_broker_that_hangs_costs_each_call_its_deadline_and_no_connection(
+    broker: Broker,
+) -> None:
+    async with (
+        Cable(broker.url("web")) as cable,
+        server_of(broker, echo, UnclosedRequest),
+        running((client := RpcClient(cable.url, "test client")).run()),
+    ):
+        await until(lambda: client.is_connected)
+        cable.hold()
+        for _ in range(3):
+            # Each asks first whether there is a worker; giving up must not close the channel.
+            with pytest.raises(RpcError) as refused:
+                await client.call(RPC_REPORT_UNCLOSED, REQUEST, Echo, 0.2)
+            assert (refused.value.code, "No answer" in str(refused.value)) == ("unavailable", True)
+        channel = client._channel
+        cable.release()
+        answer = await client.call(RPC_REPORT_UNCLOSED, REQUEST, Echo, 5)
+        assert (answer.value, client._channel) == (7, channel)
 
 
 async def test_a_stopping_server_finishes_what_it_has_begun(broker: Broker) -> None:

@@ -1,0 +1,170 @@
+"""What both HTTP services do around requests: let in no more than can be served in time, and stop
+without failing one that was let in.
+
+A crowd of a moment waits for a moment. Beyond that a request is refused at once: a longer queue
+would only make everybody late.
+"""
+
+import asyncio
+import logging
+import signal
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from aiohttp import hdrs, web
+from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.typedefs import Handler
+from prometheus_client import Counter
+
+log = logging.getLogger(__name__)
+
+# A body of 128 KiB in this time is 13 kB/s, a bad phone line; slower ones hold up nobody but
+# themselves, and not for ever.
+BODY_SECONDS = 10.0
+# Longer than callers of ours keep idle connections. It also ends a connection whose request never
+# comes: aiohttp has no other limit on slow headers.
+KEEPALIVE_SECONDS = 60.0
+# A text of 10 000 characters, percent-encoded, fits into an address.
+LINE_MAX_BYTES = 128 * 1024
+# How long what comes after a refusal is still read, so that the refusal arrives.
+LINGER_SECONDS = 2.0
+# How long requests that run may take to finish after SIGTERM.
+FINISH_SECONDS = 10.0
+# Who finds no place in the kernel's queue of new connections tries again only after a second.
+BACKLOG = 1_024
+# For `web.Application(handler_args=…)`.
+HANDLER_ARGS: dict[str, Any] = {
+    "access_log": None,
+    "keepalive_timeout": KEEPALIVE_SECONDS,
+    "lingering_time": LINGER_SECONDS,
+    "max_line_size": LINE_MAX_BYTES,
+}
+# How long a request may wait for its turn: unnoticed by people, and longer than a crowd lasts.
+WAIT_SECONDS = 0.4
+# When to come back after a refusal; overload is over sooner than that, or not at all.
+RETRY_AFTER_SECONDS = 2
+# A proxy that asks for health every few seconds has turned away by then.
+DRAIN_MAX_SECONDS = 60
+
+REFUSED_TOTAL = Counter("http_refused_total", "Requests refused because too many were in work.")
+
+
+def _without_the_request(record: logging.LogRecord) -> bool:
+    # aiohttp logs the bytes of what it cannot read, and anybody may send a secret wrongly.
+    error = record.exc_info[1] if record.exc_info else None
+    if isinstance(error, HttpProcessingError):
+        record.levelno, record.levelname = logging.WARNING, "WARNING"
+        record.msg, record.args = "a request cannot be read: %s", (type(error).__name__,)
+        record.exc_info = None
+    return True
+
+
+logging.getLogger("aiohttp.server").addFilter(_without_the_request)
+
+
+class Busy(Exception):
+    """As many requests as can be served in time are being worked on already."""
+
+
+class Gate:
+    """Lets in `places` requests at a time, and any number to addresses that start with `free`.
+
+    `queue` more wait for a place, in the order of their coming, at most WAIT_SECONDS. `draining` is
+    true once the process was told to stop.
+    """
+
+    def __init__(self, places: int, queue: int, free: tuple[str, ...]) -> None:
+        self._places = asyncio.Semaphore(places)
+        self._queue = queue
+        self._free = free
+        self._waiting = 0
+        self.draining = False
+
+    @web.middleware
+    async def serve(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Let the handler answer, once the body is here.
+
+        Raises Busy, HTTPRequestTimeout after BODY_SECONDS, and HTTPRequestEntityTooLarge.
+        """
+        if request.path.startswith(self._free):
+            return await handler(request)
+        await _read_body(request)
+        if not await self._wait_for_place():
+            REFUSED_TOTAL.inc()
+            raise Busy
+        try:
+            return await handler(request)
+        finally:
+            self._places.release()
+
+    async def _wait_for_place(self) -> bool:
+        if self._places.locked() and self._waiting >= self._queue:
+            return False
+        self._waiting += 1
+        try:
+            async with asyncio.timeout(WAIT_SECONDS):
+                return await self._places.acquire()
+        except TimeoutError:
+            return False
+        finally:
+            self._waiting -= 1
+
+    def drain_on_sigterm(self, app: web.Application, seconds: float) -> None:
+        """On SIGTERM become not ready, serve on for `seconds`, and only then stop.
+
+        A proxy has this time to turn to another replica; connections end with their next answer.
+        """
+        # aiohttp sets its own handler, which stops at once, before it starts the application.
+        app.on_startup.append(partial(self._listen, seconds))
+        app.on_response_prepare.append(self._close_after)
+
+    async def _listen(self, seconds: float, _app: web.Application) -> None:
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, self._drain, seconds)
+
+    def _drain(self, seconds: float) -> None:
+        log.info("draining for %g s", seconds)
+        self.draining = True
+        asyncio.get_running_loop().call_later(seconds, _stop)
+
+    async def _close_after(self, _request: web.Request, response: web.StreamResponse) -> None:
+        if self.draining:
+            response.force_close()
+            # aiohttp has written its own headers by now.
+            response.headers[hdrs.CONNECTION] = "close"
+
+
+def run(app: web.Application, gate: Gate, *, host: str, port: int, drain_s: float) -> None:
+    """Serve until SIGINT, or SIGTERM and `drain_s`; then finish what runs."""
+    if drain_s:
+        gate.drain_on_sigterm(app, drain_s)
+    web.run_app(
+        app,
+        host=host,
+        port=port,
+        backlog=BACKLOG,
+        shutdown_timeout=FINISH_SECONDS,
+        print=None,
+    )
+
+
+def read_drain_seconds(environment: Mapping[str, str]) -> float:
+    """Return DRAIN_SECONDS, 0 unless set; raises ValueError with what to set."""
+    text = environment.get("DRAIN_SECONDS") or "0"
+    if not (text.isascii() and text.isdigit() and int(text) <= DRAIN_MAX_SECONDS):
+        raise ValueError(f"DRAIN_SECONDS must be 0 to {DRAIN_MAX_SECONDS} seconds, not {text!r}.")
+    return float(text)
+
+
+async def _read_body(request: web.Request) -> None:
+    # Before it takes a place: a body that comes slowly must not hold one.
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            await request.read()
+    except TimeoutError:
+        raise web.HTTPRequestTimeout from None
+
+
+def _stop() -> None:
+    raise web.GracefulExit
