@@ -91,7 +91,7 @@ async def _health(
     if settings.port is None:
         yield
         return
-    runner = web.AppRunner(health.build(pool, workers), access_log=None)
+    runner = web.AppRunner(health.build(pool, workers))
     await runner.setup()
     try:
         await web.TCPSite(runner, settings.host, settings.port).start()

@@ -23,6 +23,7 @@ _AWAY = (
     asyncpg.InvalidCatalogNameError,  # the database is not there yet
     asyncpg.UndefinedTableError,  # not migrated yet
     asyncpg.InterfaceError,  # the connection was closed under us
+    asyncpg.InternalClientError,  # it said goodbye while it lay in the pool
 )
 
 

@@ -9,6 +9,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from analytics_svc import store
 from analytics_svc.database import DatabaseAway, Pool, snapshot
 from analytics_svc.store import NotBuilt
+from bus.http import HANDLER_ARGS
 
 
 class Connected(Protocol):
@@ -40,7 +41,7 @@ def build(pool: Pool, workers: Mapping[str, Connected]) -> web.Application:
     async def metrics(_: web.Request) -> web.Response:
         return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
-    app = web.Application()
+    app = web.Application(handler_args=HANDLER_ARGS)
     app.add_routes(
         [
             web.get("/health/live", live),

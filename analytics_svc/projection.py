@@ -8,12 +8,14 @@ from zoneinfo import ZoneInfo
 
 from aio_pika.abc import AbstractIncomingMessage
 from prometheus_client import Counter, Histogram
+from pydantic import ValidationError
 
 from analytics_svc import store
 from analytics_svc.database import Connection, DatabaseAway, Pool, writing
 from analytics_svc.periods import day_of
 from analytics_svc.store import NotBuilt
 from bus.consumer import BatchConsumer
+from bus.rpc import reasons
 from contracts.messages import Event
 from contracts.rest import Ticket
 from contracts.topology import ANALYTICS_TICKETS
@@ -65,5 +67,9 @@ class Projection:
 
 
 def decode(message: AbstractIncomingMessage) -> Event:
-    """Return the event; raises ValueError (pydantic's is one)."""
-    return Event.model_validate_json(message.body)
+    """Return the event; raises ValueError with each bad field and its reason."""
+    try:
+        return Event.model_validate_json(message.body)
+    except ValidationError as error:
+        # Without what people wrote, which pydantic's own words would carry into the log.
+        raise ValueError(reasons(error)) from None

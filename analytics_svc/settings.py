@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from contracts.addresses import check_address
+
 TIMEZONE_DEFAULT: Final = "Europe/Rome"
 HOST_DEFAULT: Final = "127.0.0.1"
 PORT_DEFAULT: Final = "8083"
@@ -32,9 +34,11 @@ class Settings:
 
     @classmethod
     def read(cls, environ: Mapping[str, str], needed: frozenset[str]) -> "Settings":
-        """Return the settings; raises SettingError where one in `needed` is absent."""
+        """Return the settings; raises SettingError where one in `needed` is absent or wrong."""
         if missing := sorted(name for name in needed if not environ.get(name)):
             raise SettingError(f"Set {' and '.join(missing)} in the environment.")
+        for name in needed:
+            _check(name, environ[name])
         return cls(
             database_url=environ.get("ANALYTICS_DATABASE_URL", ""),
             amqp_url=environ.get("ANALYTICS_AMQP_URL", ""),
@@ -44,6 +48,13 @@ class Settings:
             host=environ.get("ANALYTICS_HOST") or HOST_DEFAULT,
             port=_port(environ.get("ANALYTICS_PORT", PORT_DEFAULT)),
         )
+
+
+def _check(name: str, value: str) -> None:
+    try:
+        check_address(name, value)
+    except ValueError as error:
+        raise SettingError(str(error)) from None
 
 
 def _timezone(name: str) -> str:

@@ -17,6 +17,7 @@ from prometheus_client import Gauge, Info, start_http_server
 
 from bus.pika_server import PikaRpcServer
 from classifier_svc.model import load
+from contracts.addresses import check_address
 from contracts.messages import Classification, ClassifyRequest
 from contracts.topology import RPC_CLASSIFY
 
@@ -34,6 +35,11 @@ def main() -> int:
     url = os.environ.get("CLASSIFIER_AMQP_URL")
     if not url:
         print("CLASSIFIER_AMQP_URL is not set", file=sys.stderr)
+        return 2
+    try:
+        check_address("CLASSIFIER_AMQP_URL", url)
+    except ValueError as error:
+        print(error, file=sys.stderr)
         return 2
     port = os.environ.get("CLASSIFIER_METRICS_PORT", "0")
     if not port.isdecimal():

@@ -3,12 +3,10 @@
 import logging
 import sys
 
-from aiohttp import web
-
+from bus.http import run
 from ticket_svc.app import build_app
+from ticket_svc.keys import GATE
 from ticket_svc.settings import Settings, SettingsError, read_settings, required
-
-STOP_TIMEOUT_SECONDS = 10.0
 
 
 def main(arguments: list[str]) -> int:
@@ -36,15 +34,9 @@ def main(arguments: list[str]) -> int:
 
 
 def serve(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT; then finish what runs, at most STOP_TIMEOUT_SECONDS."""
-    web.run_app(
-        build_app(settings),
-        host=settings.host,
-        port=settings.port,
-        shutdown_timeout=STOP_TIMEOUT_SECONDS,
-        access_log=None,
-        print=None,
-    )
+    """Serve until SIGTERM or SIGINT; then finish what runs."""
+    app = build_app(settings)
+    run(app, app[GATE], host=settings.host, port=settings.port, drain_s=settings.drain_s)
 
 
 if __name__ == "__main__":

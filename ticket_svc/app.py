@@ -6,9 +6,10 @@ from collections.abc import AsyncIterator
 from aiohttp import web
 
 from bus.connection import end
+from bus.http import HANDLER_ARGS, Gate
 from ticket_svc.categorised import make_consumer
-from ticket_svc.database import create_pool
-from ticket_svc.keys import API_TOKEN, CONSUMER, OPENAPI, POOL, RELAY
+from ticket_svc.database import POOL_MAX_CONNECTIONS, create_pool
+from ticket_svc.keys import API_TOKEN, CONSUMER, GATE, OPENAPI, POOL, RELAY
 from ticket_svc.middlewares import authenticate, measure, wake_relay
 from ticket_svc.openapi import describe_api
 from ticket_svc.problems import answer_problems
@@ -16,18 +17,31 @@ from ticket_svc.relay import Relay
 from ticket_svc.routes import add_routes
 from ticket_svc.settings import Settings
 
-# 10 000 characters fill 120 kB where a program writes each emoji as two \u escapes; in an
-# address, percent-encoded, as much.
+# 10 000 characters fill 120 kB where a program writes each emoji as two \u escapes.
 REQUEST_MAX_BYTES = 128 * 1024
+# One for each connection, so that nobody waits twice; the queue holds the calls of the pages that
+# the web tier lets in at once.
+REQUESTS_AT_ONCE = POOL_MAX_CONNECTIONS
+REQUESTS_WAITING = 64
+# Operators must see a busy service too.
+FREE = ("/health/", "/metrics", "/openapi.json")
 
 
 def build_app(settings: Settings) -> web.Application:
     """Return the application; nothing connects before it starts."""
+    gate = Gate(REQUESTS_AT_ONCE, REQUESTS_WAITING, FREE)
     app = web.Application(
-        middlewares=[measure, answer_problems, authenticate, wake_relay],
+        middlewares=[
+            measure,
+            answer_problems,
+            authenticate,
+            gate.serve,
+            wake_relay,
+        ],
         client_max_size=REQUEST_MAX_BYTES,
-        handler_args={"access_log": None, "max_line_size": REQUEST_MAX_BYTES},
+        handler_args=HANDLER_ARGS,
     )
+    app[GATE] = gate
     app[API_TOKEN] = settings.api_token
     app[OPENAPI] = describe_api()
     add_routes(app)

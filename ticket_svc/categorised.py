@@ -6,7 +6,7 @@ from aio_pika.abc import AbstractIncomingMessage
 
 from bus.consumer import BatchConsumer
 from bus.rpc import RpcError, decode_reply
-from contracts.messages import Classification
+from contracts.messages import Classification, ticket_of
 from contracts.topology import TICKET_CATEGORISED
 from contracts.vocabulary import Category
 from ticket_svc import tickets
@@ -34,7 +34,7 @@ def make_consumer(pool: Pool, relay: Relay) -> BatchConsumer[Answer]:
 
 def decode(message: AbstractIncomingMessage) -> Answer:
     """Return the answer; raises ValueError where it has none or names no ticket."""
-    ticket_id = int(message.correlation_id or "")
+    ticket_id = ticket_of(message.correlation_id)
     try:
         return Answer(ticket_id, decode_reply(message.body, Classification).category)
     except RpcError as error:

@@ -9,8 +9,9 @@ Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 Connection: TypeAlias = "PoolConnectionProxy[asyncpg.Record]"
 
 POOL_MAX_CONNECTIONS = 16
-# A caller learns within this time that no connection can be had.
-ACQUIRE_SECONDS = 2.0
+# A caller learns within this time that no connection can be had; less than callers of ours wait, so
+# that no answer is worked out for one who has gone.
+ACQUIRE_SECONDS = 1.0
 COMMAND_SECONDS = 10.0
 # Below this share of common trigrams two reports are not about the same problem.
 SIMILAR_MIN_SCORE = "0.3"
@@ -20,6 +21,7 @@ DATABASE_AWAY: tuple[type[Exception], ...] = (
     asyncpg.OperatorInterventionError,  # it is stopping, starting, or ended our connection
     asyncpg.InsufficientResourcesError,
     asyncpg.InterfaceError,  # the connection was lost between acquiring and using it
+    asyncpg.InternalClientError,  # it said goodbye while it lay in the pool
     OSError,
     TimeoutError,
 )

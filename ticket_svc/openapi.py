@@ -139,8 +139,8 @@ def _kinds(route: Route) -> list[Kind]:
         refusals.append(Invalid)
     kinds = [KIND_OF_REFUSAL[refusal] for refusal in refusals]
     if route.body is not None:
-        kinds.append(problems.TOO_LARGE)
-    return [*kinds, problems.UNAVAILABLE, problems.INTERNAL]
+        kinds += [problems.TOO_LARGE, problems.TOO_SLOW, problems.BAD_BODY]
+    return [*kinds, problems.UNAVAILABLE, problems.BUSY, problems.INTERNAL]
 
 
 def _reference(model: type[BaseModel]) -> dict[str, str]:

@@ -6,7 +6,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, Gauge, generate_latest
 
 from ticket_svc import outbox
 from ticket_svc.database import DATABASE_AWAY, acquire
-from ticket_svc.keys import CONSUMER, POOL, RELAY
+from ticket_svc.keys import CONSUMER, GATE, POOL, RELAY
 
 # Away, or not migrated yet.
 _NO_ANSWER: tuple[type[Exception], ...] = (asyncpg.PostgresError, *DATABASE_AWAY)
@@ -25,6 +25,9 @@ async def ready(request: web.Request) -> web.Response:
     A lost broker only degrades: tickets are kept, and events follow.
     """
     app = request.app
+    if app[GATE].draining:
+        body = {"status": "stopping", "missing": [], "degraded": []}
+        return web.json_response(body, status=503)
     missing = [] if await _read_outbox_depth(request) is not None else ["database"]
     is_connected = app[RELAY].is_connected and app[CONSUMER].is_connected
     body = {

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
+from bus.http import RETRY_AFTER_SECONDS, Busy
 from contracts.rest import Problem
 from ticket_svc import errors
 from ticket_svc.database import DATABASE_AWAY
@@ -16,7 +17,7 @@ from ticket_svc.database import DATABASE_AWAY
 log = logging.getLogger(__name__)
 
 CONTENT_TYPE = "application/problem+json"
-RETRY_AFTER_SECONDS = 2
+_RETRY: dict[str, str] = {hdrs.RETRY_AFTER: str(RETRY_AFTER_SECONDS)}
 
 
 class Kind(NamedTuple):
@@ -65,12 +66,19 @@ KIND_OF_REFUSAL: dict[type[errors.Refused], Kind] = {
     ),
 }
 TOO_LARGE = Kind(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large", "The body is too large.")
+TOO_SLOW = Kind(
+    HTTPStatus.REQUEST_TIMEOUT, "too_slow", "The body took too long to arrive; send it again."
+)
+BAD_BODY = Kind(HTTPStatus.BAD_REQUEST, "bad_body", "The body is not what its headers say it is.")
 NO_SUCH_ADDRESS = Kind(HTTPStatus.NOT_FOUND, "not_found", "There is nothing at this address.")
 WRONG_METHOD = Kind(
     HTTPStatus.METHOD_NOT_ALLOWED, "method_not_allowed", "This address takes other methods."
 )
 UNAVAILABLE = Kind(
     HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", "The database cannot be reached; try again."
+)
+BUSY = Kind(
+    HTTPStatus.SERVICE_UNAVAILABLE, "busy", "Too many requests are in work; try again soon."
 )
 INTERNAL = Kind(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", "Something went wrong here.")
 
@@ -99,18 +107,30 @@ async def answer_problems(request: web.Request, handler: Handler) -> web.StreamR
         return await handler(request)
     except errors.Refused as refused:
         return _refusal(refused)
+    except Busy:
+        return problem(BUSY, _RETRY)
     except web.HTTPRequestEntityTooLarge:
         return problem(TOO_LARGE)
+    except web.HTTPRequestTimeout:
+        return problem(TOO_SLOW)
     except web.HTTPMethodNotAllowed as error:
         return problem(WRONG_METHOD, {hdrs.ALLOW: error.headers[hdrs.ALLOW]})
     except web.HTTPNotFound:
         return problem(NO_SUCH_ADDRESS)
+    except web.RequestPayloadError:
+        # aiohttp would try to read the rest, and log that as a defect.
+        request.content.feed_eof()
+        response = problem(BAD_BODY)
+        response.force_close()
+        return response
     except Exception as error:
         if request.transport is None:
             return web.Response(status=499)  # the caller has gone; the status is for the metrics
+        response = _failure(error)
         if request.writer.output_size:
-            raise  # an answer has begun: aiohttp ends the connection, so that nobody believes it
-        return _failure(error)
+            # An answer has begun: the connection ends, so that nobody takes it for a whole one.
+            request.transport.abort()
+        return response
 
 
 def _refusal(refused: errors.Refused) -> web.Response:
@@ -130,8 +150,6 @@ def _failure(error: Exception) -> web.Response:
     support_id = secrets.token_hex(4)
     if isinstance(error, DATABASE_AWAY):
         log.error("database away, support id %s: %r", support_id, error)
-        return problem(
-            UNAVAILABLE, {hdrs.RETRY_AFTER: str(RETRY_AFTER_SECONDS)}, support_id=support_id
-        )
+        return problem(UNAVAILABLE, _RETRY, support_id=support_id)
     log.error("request failed, support id %s", support_id, exc_info=error)
     return problem(INTERNAL, support_id=support_id)

@@ -4,6 +4,9 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from bus.http import read_drain_seconds
+from contracts.addresses import check_address
+
 
 class SettingsError(Exception):
     """The environment lacks something or holds nonsense; the text says what to set."""
@@ -18,6 +21,7 @@ class Settings:
     api_token: str = field(repr=False)
     host: str
     port: int
+    drain_s: float = 0.0
 
 
 def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
@@ -25,18 +29,27 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     port = environment.get("TICKET_PORT", "8081")
     if not port.isdecimal() or int(port) > 65_535:
         raise SettingsError(f"TICKET_PORT must be a port number, not {port!r}.")
+    try:
+        drain_s = read_drain_seconds(environment)
+    except ValueError as error:
+        raise SettingsError(str(error)) from None
     return Settings(
         database_url=required("TICKET_DATABASE_URL", environment),
         amqp_url=required("TICKET_AMQP_URL", environment),
         api_token=required("TICKET_API_TOKEN", environment),
         host=environment.get("TICKET_HOST", "127.0.0.1"),
         port=int(port),
+        drain_s=drain_s,
     )
 
 
 def required(name: str, environment: Mapping[str, str] = os.environ) -> str:
-    """Return the variable's value; raises SettingsError where it is missing or empty."""
+    """Return the variable's value; raises SettingsError where it is missing, empty or unusable."""
     value = environment.get(name)
     if not value:
         raise SettingsError(f"Set {name} in the environment.")
+    try:
+        check_address(name, value)
+    except ValueError as error:
+        raise SettingsError(str(error)) from None
     return value

@@ -4,15 +4,10 @@ import logging
 import os
 import sys
 
-from aiohttp import web
-
+from bus.http import run
 from web.app import build_app
+from web.keys import GATE
 from web.settings import SettingsError, read_settings
-
-# A description of 10 000 characters, percent-encoded, fits into the address of `/tickets/hints`.
-LINE_MAX_BYTES = 128 * 1024
-# How long requests that already run may take to finish after SIGTERM.
-FINISH_SECONDS = 5.0
 
 
 def main() -> int:
@@ -23,15 +18,8 @@ def main() -> int:
     except SettingsError as error:
         print(f"web: {error}", file=sys.stderr)
         return 2
-    web.run_app(
-        build_app(settings),
-        host=settings.host,
-        port=settings.port,
-        shutdown_timeout=FINISH_SECONDS,
-        access_log=None,
-        print=None,
-        max_line_size=LINE_MAX_BYTES,
-    )
+    app = build_app(settings)
+    run(app, app[GATE], host=settings.host, port=settings.port, drain_s=settings.drain_s)
     return 0
 
 

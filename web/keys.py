@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 if TYPE_CHECKING:
+    from bus.http import Gate
     from bus.rpc_client import RpcClient
     from web.assets import Assets
     from web.live import Live
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from web.settings import Settings
     from web.ticket_api import TicketApi
 
+GATE: "web.AppKey[Gate]" = web.AppKey("gate")
 SETTINGS: "web.AppKey[Settings]" = web.AppKey("settings")
 ASSETS: "web.AppKey[Assets]" = web.AppKey("assets")
 RENDERER: "web.AppKey[Renderer]" = web.AppKey("renderer")

@@ -22,6 +22,7 @@ from prometheus_client import Counter, Gauge
 from pydantic import ValidationError
 
 from bus.connection import keep_session
+from bus.rpc import reasons
 from contracts.messages import Event
 from contracts.topology import EXCHANGE_TICKETS, WEB_LIVE_PREFIX
 
@@ -136,7 +137,7 @@ class Live:
         try:
             event = Event.model_validate_json(message.body)
         except ValidationError as error:
-            log.error("event %s cannot be understood: %s", message.routing_key, error)
+            log.error("event %s cannot be understood: %s", message.routing_key, reasons(error))
             return
         ticket = event.ticket
         data = {"id": ticket.id, "version": ticket.version, "what": message.routing_key}

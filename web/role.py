@@ -9,12 +9,14 @@ from urllib.parse import quote
 from aiohttp import web
 
 from contracts.vocabulary import Role
-from web.keys import SETTINGS
+from web.cookies import delete_cookie, set_cookie
 
 COOKIE = "role"
 # The longest that browsers keep a cookie: 400 days (RFC 6265bis, section 5.5).
 COOKIE_MAX_AGE_SECONDS = 400 * 24 * 3600
 HOME = "/tickets"
+# A longer address, quoted into another one, could be more than a server or a browser takes.
+NEXT_MAX_CHARACTERS = 4_000
 
 
 class NotHelpdesk(Exception):
@@ -33,7 +35,8 @@ def require_role(request: web.Request) -> Role:
     """Return the role; redirects to the entry page, which leads back here, where there is none."""
     role = find_role(request)
     if role is None:
-        wanted = request.raw_path if request.method == "GET" else HOME
+        can_return = request.method == "GET" and len(request.raw_path) <= NEXT_MAX_CHARACTERS
+        wanted = request.raw_path if can_return else HOME
         raise web.HTTPSeeOther("/" if wanted == HOME else f"/?next={quote(wanted, safe='/')}")
     return role
 
@@ -58,21 +61,10 @@ def safe_next(wanted: str) -> str:
 
 
 def remember_role(request: web.Request, response: web.Response, role: Role) -> None:
-    """Set the cookie, for TLS only where the browser came over TLS."""
-    is_secure = request.secure or (
-        request.app[SETTINGS].is_behind_proxy
-        and request.headers.get("X-Forwarded-Proto", "").lower() == "https"
-    )
-    response.set_cookie(
-        COOKIE,
-        role,
-        max_age=COOKIE_MAX_AGE_SECONDS,
-        httponly=True,
-        samesite="Lax",
-        secure=is_secure,
-    )
+    """Set the cookie."""
+    set_cookie(request, response, COOKIE, role, COOKIE_MAX_AGE_SECONDS)
 
 
-def forget_role(response: web.Response) -> None:
+def forget_role(request: web.Request, response: web.Response) -> None:
     """Delete the cookie."""
-    response.del_cookie(COOKIE, httponly=True, samesite="Lax")
+    delete_cookie(request, response, COOKIE)

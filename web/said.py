@@ -2,6 +2,8 @@
 
 from aiohttp import web
 
+from web.cookies import delete_cookie, set_cookie
+
 COOKIE = "said"
 MAX_AGE_SECONDS = 20
 SENTENCES = {
@@ -14,16 +16,16 @@ SENTENCES = {
 }
 
 
-def redirect(location: str, code: str) -> web.Response:
+def redirect(request: web.Request, location: str, code: str) -> web.Response:
     """Return a redirect after a POST; the page there says the sentence of `code`."""
     response = web.Response(status=303, headers={"Location": location})
-    set_said(response, code)
+    set_said(request, response, code)
     return response
 
 
-def set_said(response: web.Response, code: str) -> None:
+def set_said(request: web.Request, response: web.Response, code: str) -> None:
     """Let the next page say the sentence of `code`."""
-    response.set_cookie(COOKIE, code, max_age=MAX_AGE_SECONDS, httponly=True, samesite="Lax")
+    set_cookie(request, response, COOKIE, code, MAX_AGE_SECONDS)
 
 
 def find_said(request: web.Request) -> str:
@@ -31,6 +33,6 @@ def find_said(request: web.Request) -> str:
     return SENTENCES.get(request.cookies.get(COOKIE, ""), "")
 
 
-def forget_said(response: web.Response) -> None:
+def forget_said(request: web.Request, response: web.Response) -> None:
     """Don't say it again."""
-    response.del_cookie(COOKIE, httponly=True, samesite="Lax")
+    delete_cookie(request, response, COOKIE)

@@ -43,8 +43,15 @@ def require_same_site(request: web.Request) -> None:
             raise CrossSite
         return
     origin = request.headers.get("Origin")
-    if origin is not None and urlsplit(origin).netloc.lower() != request.host.lower():
+    if origin is not None and _host_of(origin) != request.host.lower():
         raise CrossSite
+
+
+def _host_of(origin: str) -> str | None:
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return None  # no browser writes such an origin, so it is nobody's
 
 
 async def add_headers(request: web.Request, response: web.StreamResponse) -> None:

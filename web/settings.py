@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from bus.http import read_drain_seconds
+from contracts.addresses import check_address
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
@@ -28,6 +31,7 @@ class Settings:
     port: int
     is_behind_proxy: bool
     node_modules: Path
+    drain_s: float
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
@@ -36,6 +40,10 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     def required(name: str) -> str:
         if not environment.get(name):
             raise SettingsError(f"{name} is not set; see DESIGN.md, “Running”.")
+        try:
+            check_address(name, environment[name])
+        except ValueError as error:
+            raise SettingsError(str(error)) from None
         return environment[name]
 
     zone_name = environment.get("CAMPUS_TIMEZONE") or "Europe/Rome"
@@ -46,6 +54,10 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     port = environment.get("WEB_PORT") or "8080"
     if not (port.isascii() and port.isdigit() and int(port) < 65_536):
         raise SettingsError(f"WEB_PORT is not a port number: {port!r}.")
+    try:
+        drain_s = read_drain_seconds(environment)
+    except ValueError as error:
+        raise SettingsError(str(error)) from None
     return Settings(
         ticket_api_url=required("TICKET_API_URL").rstrip("/"),
         ticket_api_token=required("TICKET_API_TOKEN"),
@@ -55,4 +67,5 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         port=int(port),
         is_behind_proxy=environment.get("WEB_BEHIND_PROXY") == "1",
         node_modules=Path(environment.get("WEB_NODE_MODULES") or REPOSITORY / "node_modules"),
+        drain_s=drain_s,
     )

@@ -40,7 +40,10 @@ DEADLINE_SECONDS = 3.0
 READY_SECONDS = 1.0
 # The service closes idle connections later than this, so a reused one is not about to go away.
 KEEPALIVE_SECONDS = 15.0
-CONNECTIONS_MAX = 100
+CONNECTIONS_MAX = 200
+# Once more after a lost connection: the service was restarted, or a replica took over.
+TRIES = 2
+RETRY_SECONDS = 0.1
 SIMILAR_SHOWN = 3
 
 BodyT = TypeVar("BodyT", bound=BaseModel)
@@ -171,25 +174,44 @@ class TicketApi:
         if body is not None:
             headers["Content-Type"] = "application/json"
             data = body.model_dump_json(exclude_unset=True)
+        status, text = await self._send(method, path, headers, params, data)
+        try:
+            if status < 400:
+                return answer_type.model_validate_json(text)
+            problem = Problem.model_validate_json(text)
+        except ValidationError as error:
+            log.error("%s %s: %d cannot be understood: %s", method, path, status, error)
+            raise Unavailable from error
+        if status >= 500:
+            log.warning("%s %s: %s", method, path, problem.to_json())
+            raise Unavailable
+        raise ApiError(problem)
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        headers: dict[str, str],
+        params: Params,
+        data: str | None,
+        tries: int = TRIES,
+    ) -> tuple[int, bytes]:
+        """Return status and body; raises Unavailable.
+
+        Every call of ours may be repeated: what opens or sends has a key, what edits names its
+        version, and a step that was made already is no error.
+        """
         try:
             async with self._session.request(
                 method, self._url + path, params=params or None, data=data, headers=headers
             ) as response:
-                text = await response.read()
+                return response.status, await response.read()
         except (aiohttp.ClientError, TimeoutError) as error:
             log.warning("%s %s: %r", method, path, error)
-            raise Unavailable from error
-        try:
-            if response.status < 400:
-                return answer_type.model_validate_json(text)
-            problem = Problem.model_validate_json(text)
-        except ValidationError as error:
-            log.error("%s %s: %d cannot be understood: %s", method, path, response.status, error)
-            raise Unavailable from error
-        if response.status >= 500:
-            log.warning("%s %s: %s", method, path, problem.to_json())
-            raise Unavailable
-        raise ApiError(problem)
+            if isinstance(error, TimeoutError) or tries == 1:
+                raise Unavailable from error
+        await asyncio.sleep(RETRY_SECONDS)
+        return await self._send(method, path, headers, params, data, tries - 1)
 
 
 def _body(body_type: type[BodyT], **fields: str | None) -> BodyT:

@@ -17,6 +17,7 @@ from tests.analytics_svc.conftest import ROME, Tickets, running, ticket
 from tests.conftest import Broker
 
 IT = Category.TECHNICAL_IT
+OPENED = b'"opened_at":"2026-05-11T13:07:21.654321Z"'
 
 
 def body(state: Ticket) -> bytes:
@@ -99,10 +100,15 @@ async def test_poison_becomes_a_dead_letter_and_blocks_nothing(
         b"not JSON",
         b"{}",
         body(ticket(5, 1)).replace(b'"open"', b'"reopened"'),
-        # Understood, but no state that a ticket can have: found out only by the database.
+        # No state that a ticket can have.
         body(ticket(6, 1)).replace(b'"open"', b'"closed"'),
         # A number that no column holds.
         body(ticket(7, 1)).replace(b'"version":1', b'"version":%d' % 10**30),
+        # Closed before it was opened: it would move the mean of a month.
+        body(ticket(8, 1, Status.CLOSED)).replace(b'"closed_at":"2026', b'"closed_at":"2025'),
+        # PostgreSQL would read the first as -infinity, and a report of months begin there.
+        body(ticket(9, 1)).replace(OPENED, b'"opened_at":"0001-01-01T00:00:00Z"'),
+        body(ticket(10, 1)).replace(OPENED, b'"opened_at":"9999-12-31T23:59:59.999999Z"'),
     ]
     good = [body(ticket(id, 1, Status.ACTIVE)) for id in (1, 2, 3)]
     await publish(broker, good[0], *poison, *good[1:])

@@ -2,9 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import pytest
@@ -153,55 +152,3 @@ async def wait_for_blocked(sql: asyncpg.Connection, sessions: int) -> None:
 def blocked(sql: asyncpg.Connection) -> Any:
     """Return the wait for a number of blocked sessions."""
     return lambda sessions: wait_for_blocked(sql, sessions)
-
-
-class Wire:
-    """The way to a server, which a test can cut and mend."""
-
-    def __init__(self, url: str) -> None:
-        self._parts = urlsplit(url)
-        self._server: asyncio.Server | None = None
-        self._writers: set[asyncio.StreamWriter] = set()
-        self._port = 0
-
-    @property
-    def url(self) -> str:
-        """Return the server's address by way of here."""
-        host = f"{self._parts.username}:{self._parts.password}@127.0.0.1:{self._port}"
-        return urlunsplit(self._parts._replace(netloc=host))
-
-    async def __aenter__(self) -> "Wire":
-        await self.mend()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self.cut()
-        await asyncio.sleep(0.05)  # the pumps see it
-
-    async def mend(self) -> None:
-        """Let connections through, on the same port as before."""
-        self._server = await asyncio.start_server(self._carry, "127.0.0.1", self._port)
-        self._port = self._server.sockets[0].getsockname()[1]
-
-    def cut(self) -> None:
-        """End every connection and refuse new ones."""
-        assert self._server is not None
-        self._server.close()
-        for writer in self._writers:
-            writer.transport.abort()
-        self._writers.clear()
-
-    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        far_reader, far_writer = await asyncio.open_connection(
-            self._parts.hostname, self._parts.port
-        )
-        self._writers |= {writer, far_writer}
-        with suppress(OSError):
-            await asyncio.gather(_pump(reader, far_writer), _pump(far_reader, writer))
-
-
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    while data := await reader.read(65_536):
-        writer.write(data)
-        await writer.drain()
-    writer.close()

@@ -129,3 +129,11 @@ async def test_unknown_address_and_method_are_problems_too(api):
     answer = await api.call("DELETE", "/v1/tickets/1")
     assert (answer.status, answer.body["code"]) == (405, "method_not_allowed")
     assert "PATCH" in answer.headers["Allow"]
+
+
+async def test_body_that_is_not_coded_as_it_says_is_400(api):
+    for coding in ("gzip", "deflate"):
+        headers = {"Content-Type": "application/json", "Content-Encoding": coding}
+        answer = await api.call("POST", "/v1/tickets", data=b"not packed", headers=headers)
+        assert (answer.status, answer.body["code"]) == (400, "bad_body")
+        assert "support_id" not in answer.body

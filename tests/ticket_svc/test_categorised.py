@@ -20,7 +20,7 @@ async def channel(broker):
 def answer(channel):
     """Return a function that answers for the classifier."""
 
-    async def send(ticket_id, category="technical_it", body=None):
+    async def send(ticket_id, category="technical_it", body=None, raw=None):
         result = {
             "category": category,
             "confidence": 0.9,
@@ -29,7 +29,7 @@ def answer(channel):
             "model": "test",
         }
         message = aio_pika.Message(
-            json.dumps(body or {"result": result}).encode(), correlation_id=str(ticket_id)
+            raw or json.dumps(body or {"result": result}).encode(), correlation_id=str(ticket_id)
         )
         await channel.default_exchange.publish(message, TICKET_CATEGORISED)
 
@@ -123,3 +123,16 @@ async def test_what_cannot_be_taken_becomes_a_dead_letter_and_the_rest_goes_on(
     await answer(ticket["id"])
     await until_version(api, ticket, 2)
     assert sorted(await dead_letters(channel, 5)) == ["1", "2", "3", "987654321", "no number"]
+
+
+async def test_what_is_nested_without_end_stops_no_answer_behind_it(
+    api_with_broker, answer, channel, caplog
+):
+    api = api_with_broker
+    ticket = await api.open()
+    await answer(ticket["id"], raw=b"[" * 100_000)
+    await answer(10**30)
+    await answer(ticket["id"])
+    await until_version(api, ticket, 2)
+    assert await dead_letters(channel, 2) == [str(ticket["id"]), str(10**30)]
+    assert "Traceback" not in caplog.text

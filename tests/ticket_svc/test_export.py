@@ -34,7 +34,7 @@ async def test_export_spans_batches_and_shows_one_moment(api, sql):
     assert ids == list(range(1, 2501))
 
 
-async def test_export_that_breaks_is_not_taken_for_a_whole_one(api, sql):
+async def test_export_that_breaks_is_not_taken_for_a_whole_one(api, sql, caplog):
     await sql.execute(
         "INSERT INTO ticket (description) SELECT repeat('x', 9000) FROM generate_series(1, 2500)"
     )
@@ -46,3 +46,5 @@ async def test_export_that_breaks_is_not_taken_for_a_whole_one(api, sql):
         )
         with pytest.raises(aiohttp.ClientPayloadError):
             await response.content.read()
+    assert "database away" in caplog.text
+    assert "Traceback" not in caplog.text

@@ -4,27 +4,29 @@ import asyncio
 
 import pytest
 
-from tests.ticket_svc.conftest import Wire, serve
+from tests.cable import Cable
+from tests.ticket_svc.conftest import serve
 from ticket_svc import tickets
 from ticket_svc.database import ACQUIRE_SECONDS, POOL_MAX_CONNECTIONS
+from ticket_svc.keys import GATE
 
 
 @pytest.fixture
-async def wire(ticket_database_url):
-    async with Wire(ticket_database_url) as wire:
-        yield wire
+async def cable(ticket_database_url):
+    async with Cable(ticket_database_url) as cable:
+        yield cable
 
 
 @pytest.fixture
-async def api_on_wire(wire):
-    async with serve(wire.url) as api:
+async def cabled_api(cable):
+    async with serve(cable.url) as api:
         yield api
 
 
-async def test_database_away_is_a_clear_503_and_over_when_it_is_back(wire, api_on_wire, caplog):
-    api = api_on_wire
+async def test_database_away_is_a_clear_503_and_over_when_it_is_back(cable, cabled_api, caplog):
+    api = cabled_api
     ticket = await api.open()
-    wire.cut()
+    await cable.cut()
     for answer in (
         await api.call("GET", f"/v1/tickets/{ticket['id']}"),
         await api.call("POST", "/v1/tickets", json={"description": "A secret"}),
@@ -37,16 +39,16 @@ async def test_database_away_is_a_clear_503_and_over_when_it_is_back(wire, api_o
     assert answer.body["missing"] == ["database"]
     await api.call("GET", "/health/live", expect=200)
     assert "ticket_outbox_depth NaN" in (await api.call("GET", "/metrics", expect=200)).body
-    await wire.mend()
+    await cable.mend()
     assert await api.get(ticket["id"]) == ticket
     await api.call("GET", "/health/ready", expect=200)
 
 
-async def test_service_starts_without_database_and_waits_for_it(wire):
-    wire.cut()
-    async with serve(wire.url) as api:
+async def test_service_starts_without_database_and_waits_for_it(cable):
+    await cable.cut()
+    async with serve(cable.url) as api:
         await api.call("GET", "/health/ready", expect=503)
-        await wire.mend()
+        await cable.mend()
         await api.call("GET", "/health/ready", expect=200)
 
 
@@ -71,6 +73,15 @@ async def test_busy_pool_is_a_503_within_seconds(api, sql):
         async with asyncio.timeout(2 * ACQUIRE_SECONDS):
             await api.call("GET", f"/v1/tickets/{ticket['id']}", expect=503)
     assert {answer.status for answer in await asyncio.gather(*writes)} == {201}
+
+
+async def test_more_than_can_be_served_is_a_503_at_once(api):
+    api.app[GATE]._places = asyncio.Semaphore(0)
+    answer = await api.call("POST", "/v1/tickets", json={"description": "x"}, expect=503)
+    assert (answer.body["code"], answer.headers["Retry-After"]) == ("busy", "2")
+    await api.call("GET", "/health/ready", expect=200)
+    api.app[GATE]._places = asyncio.Semaphore(1)
+    assert (await api.list())["items"] == []
 
 
 async def test_defect_is_a_500_with_a_support_id_that_is_in_the_log(api, monkeypatch, caplog):

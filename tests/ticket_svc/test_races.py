@@ -4,6 +4,8 @@ import asyncio
 
 import pytest
 
+from ticket_svc.app import REQUESTS_AT_ONCE
+
 
 @pytest.fixture
 async def held(api, sql, blocked):
@@ -66,10 +68,20 @@ async def test_message_and_closing_meet_in_either_order_and_never_half(api, held
 
 
 async def test_counts_stay_exact_and_nothing_deadlocks_under_load(api):
-    tickets = await asyncio.gather(*(api.open() for _ in range(40)))
-    moves = [api.move(ticket, "active") for ticket in tickets]
-    opens = [api.open() for _ in range(20)]
-    await asyncio.gather(*moves, *opens)
-    await asyncio.gather(*(api.move(ticket, "closed") for ticket in tickets[:30]))
+    # As many as the service works on together; those beyond could be asked to come back.
+    places = asyncio.Semaphore(REQUESTS_AT_ONCE)
+
+    async def all_of(calls):
+        async def placed(call):
+            async with places:
+                return await call
+
+        return await asyncio.gather(*map(placed, calls))
+
+    tickets = await all_of([api.open() for _ in range(40)])
+    await all_of(
+        [api.move(ticket, "active") for ticket in tickets] + [api.open() for _ in range(20)]
+    )
+    await all_of([api.move(ticket, "closed") for ticket in tickets[:30]])
     counts = (await api.call("GET", "/v1/tickets/counts")).body
     assert counts == {"open": 20, "active": 10, "closed": 30}

@@ -11,7 +11,8 @@ from aio_pika.exceptions import DeliveryError
 
 from contracts.messages import ClassifyRequest, Event
 from contracts.topology import ANALYTICS_TICKETS, RPC_CLASSIFY, TICKET_CATEGORISED
-from tests.ticket_svc.conftest import Wire, serve
+from tests.cable import Cable
+from tests.ticket_svc.conftest import serve
 from ticket_svc.database import create_pool
 from ticket_svc.relay import POLL_SECONDS, Relay
 
@@ -173,16 +174,16 @@ async def test_lost_connections_lose_no_event(ticket_database_url, broker, chann
                 opened.add(answer.body["id"])
 
     async with (
-        Wire(ticket_database_url) as to_database,
-        Wire(broker.url("ticket_svc")) as to_broker,
+        Cable(ticket_database_url) as to_database,
+        Cable(broker.url("ticket_svc")) as to_broker,
         serve(to_database.url, to_broker.url) as api,
     ):
         writer = asyncio.create_task(write(api))
-        for wire in [to_database, to_broker] * 4:
+        for cable in [to_database, to_broker] * 4:
             await asyncio.sleep(0.3)
-            wire.cut()
+            await cable.cut()
             await asyncio.sleep(0.05)
-            await wire.mend()
+            await cable.mend()
         writer.cancel()
         await asyncio.gather(writer, return_exceptions=True)
         await wait_until_relayed(sql)

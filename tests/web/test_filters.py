@@ -8,10 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markupsafe import Markup
 
-from bus.rpc import RpcError
 from contracts.vocabulary import Action, Category, CategorySource, Role, Status
 from web import filters
-from web.pages.analytics import AnalyticsPage, Period, safe_svg, to_csv
+from web.pages.analytics import AnalyticsPage, Period
 
 NOW = datetime(2026, 3, 29, 12, tzinfo=UTC)
 
@@ -63,28 +62,6 @@ def test_found_words_are_marked_also_inside_words() -> None:
     assert filters.mark("The Printer prints", "print") == (
         "The <mark>Print</mark>er <mark>print</mark>s"
     )
-
-
-def test_no_cell_is_a_formula() -> None:
-    rows = [("a", "=1+1", "@x", "-2+3", 'say "hi", twice'), (None, -5, 1.5, NOW, "+39")]
-    assert to_csv(rows) == (
-        'a,\'=1+1,\'@x,\'-2+3,"say ""hi"", twice"\r\n,-5,1.5,2026-03-29T12:00:00.000000Z,\'+39\r\n'
-    )
-
-
-@pytest.mark.parametrize(
-    "svg",
-    [
-        "<svg><script>1</script></svg>",
-        "<svg><ForeignObject/></svg>",
-        "<svg onload='x'/>",
-        "<svg><a href='javascript:x'/></svg>",
-        "<svg\nonload=x>",
-    ],
-)
-def test_a_chart_that_acts_is_not_shown(svg: str) -> None:
-    with pytest.raises(RpcError):
-        safe_svg(svg)
 
 
 def test_a_month_is_a_campus_month() -> None:

@@ -5,7 +5,6 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
-from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
@@ -86,20 +85,17 @@ async def test_a_browser_away_for_too_long_fetches_itself_again(user: Person, si
 async def test_a_lost_broker_is_said_and_made_up_for(
     people: MakePerson, serve: Serve, settings: Settings
 ) -> None:
-    parts = urlsplit(settings.amqp_url)
-    cable = Cable(parts.hostname or "", parts.port or 0)
-    await cable.mend()
-    server = await serve(amqp_url=cable.through(settings.amqp_url))
-    live = server.app[LIVE]
-    await connected(live)
-    async with listening(people("user", server), f"/live?since={live.position}") as stream:
-        await cable.cut()
-        assert (await stream.event())["event"] == "paused"
-        async with listening(people("user", server), f"/live?since={live.position}") as late:
-            assert (await late.event())["event"] == "paused"
-        await cable.mend()
-        assert (await stream.event(10))["event"] == "stale"
-    await cable.cut()
+    async with Cable(settings.amqp_url) as cable:
+        server = await serve(amqp_url=cable.url)
+        live = server.app[LIVE]
+        await connected(live)
+        async with listening(people("user", server), f"/live?since={live.position}") as stream:
+            await cable.cut()
+            assert (await stream.event())["event"] == "paused"
+            async with listening(people("user", server), f"/live?since={live.position}") as late:
+                assert (await late.event())["event"] == "paused"
+            await cable.mend()
+            assert (await stream.event(10))["event"] == "stale"
 
 
 async def test_a_stop_ends_streams_at_once(user: Person, stack: Stack) -> None:

@@ -6,6 +6,7 @@ from uuid import uuid4
 import pytest
 
 from tests.web.conftest import NO_BROKER, NOWHERE, Api, MakePerson, Person, Serve
+from web.keys import GATE
 
 
 def unique(text: str) -> str:
@@ -175,6 +176,20 @@ async def test_a_text_survives_the_loss_of_the_ticket_service(
     page = await person.see("/tickets")
     assert page.status == 503
     assert "try again" in page.text
+
+
+async def test_a_text_survives_a_crowd(people: MakePerson, serve: Serve) -> None:
+    server = await serve()
+    person = people("user", server)
+    server.app[GATE]._places = asyncio.Semaphore(0)
+    seen = await person.send("/tickets", text="typed", key="the-key")
+    assert (seen.status, seen.headers["Retry-After"]) == (503, "2")
+    assert "Very many people" in seen.text
+    assert (seen.typed("unsent-text"), seen.field("key")) == ("typed", "the-key")
+    assert (await person.see("/tickets")).status == 503
+    assert (await person.see("/health/ready")).status == 200
+    server.app[GATE]._places = asyncio.Semaphore(1)
+    assert (await person.send("/tickets", text="typed", key="the-key")).status == 303
 
 
 async def test_hints_show_category_and_similar_tickets(user: Person, api: Api) -> None:

@@ -35,8 +35,8 @@ async def enter(request: web.Request) -> web.Response:
     return response
 
 
-async def leave(_request: web.Request) -> web.Response:
+async def leave(request: web.Request) -> web.Response:
     """Forget the role."""
     response = web.Response(status=303, headers={"Location": "/"})
-    forget_role(response)
+    forget_role(request, response)
     return response

@@ -8,7 +8,9 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from markupsafe import escape
 
-from web.forms import FORM_MAX_BYTES
+from bus.http import RETRY_AFTER_SECONDS, Busy
+from web.forms import FORM_MAX_BYTES, read_form
+from web.pages.unsent import Draft, UnsentPage, as_report, make_draft
 from web.render import Page, html_response, page_response, partial, wants_fragment
 from web.role import NotHelpdesk, find_role
 from web.security import CrossSite, require_same_site
@@ -17,11 +19,13 @@ from web.ticket_api import ApiError, Unavailable
 log = logging.getLogger(__name__)
 
 AWAY = "Tickets cannot be reached at the moment. Please try again in a minute."
+BUSY = "Very many people are here at the moment. Please try again in a few seconds."
 SENTENCES = {
     400: "This address or form cannot be read.",
     403: "This page is for helpdesk only.",
     404: "There is no such page. It may have been mistyped.",
     405: "This address does not take such a request.",
+    408: "The request took too long to arrive. Please try again.",
     413: f"That is more than the {FORM_MAX_BYTES // 1024} KiB that a form may hold.",
     415: "This address takes the forms of this site only.",
     503: AWAY,
@@ -58,11 +62,13 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
         return error_response(request, 403, CROSS_SITE)
     except NotHelpdesk:
         return error_response(request, 403, SENTENCES[403])
+    except Busy:
+        return await _not_done(request, 503, BUSY)
     except Unavailable:
-        return error_response(request, 503, AWAY)
+        return await _not_done(request, 503, AWAY)
     except ApiError as error:
         status = error.problem.status
-        return error_response(request, status, NO_TICKET if status == 404 else str(error))
+        return await _not_done(request, status, NO_TICKET if status == 404 else str(error))
     except web.HTTPException as error:
         if error.status < 400:
             raise
@@ -71,10 +77,43 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
         if "Allow" in error.headers:
             response.headers["Allow"] = error.headers["Allow"]
         return response
+    except web.RequestPayloadError:
+        # aiohttp would try to read the rest, and log that as a defect.
+        request.content.feed_eof()
+        response = error_response(request, 400, SENTENCES[400])
+        response.force_close()
+        return response
     except Exception:
+        if request.transport is None:
+            return web.Response(status=499)  # the reader has gone; the status is for the metrics
         support_id = secrets.token_hex(4)
         log.exception("%s %s failed, support id %s", request.method, request.path, support_id)
         return error_response(request, 500, "Something went wrong here.", support_id)
+
+
+async def _not_done(request: web.Request, status: int, sentence: str) -> web.Response:
+    """Return the error page, with what was typed in a form that sends it again."""
+    draft = await _find_draft(request)
+    if draft is None:
+        return error_response(request, status, sentence)
+    if wants_fragment(request):
+        # The text still stands in its box.
+        return error_response(request, status, f"{sentence} Your text is still here.")
+    if status != 503:
+        # Trying again would be refused again, but the text may be a new problem's description.
+        draft = as_report(draft)
+    page = UnsentPage(role=find_role(request), sentence=sentence, draft=draft)
+    return _mark_retry(page_response(request, "unsent.html", page, status=status))
+
+
+async def _find_draft(request: web.Request) -> Draft | None:
+    resource = request.match_info.route.resource
+    if request.method != "POST" or resource is None:
+        return None
+    try:
+        return make_draft(resource.canonical, request.path, await read_form(request))
+    except web.HTTPException:
+        return None
 
 
 def error_response(
@@ -87,5 +126,12 @@ def error_response(
     if wants_fragment(request):
         if support_id:
             sentence += f" Support id: {support_id}"
-        return html_response(request, partial("alert", escape(sentence), "innerHTML"), status)
-    return page_response(request, "errors.html", page, status=status)
+        alert = partial("alert", escape(sentence), "innerHTML")
+        return _mark_retry(html_response(request, alert, status))
+    return _mark_retry(page_response(request, "errors.html", page, status=status))
+
+
+def _mark_retry(response: web.Response) -> web.Response:
+    if response.status == 503:
+        response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    return response

@@ -5,7 +5,7 @@ import asyncio
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from web.keys import LIVE, RPC, TICKET_API
+from web.keys import GATE, LIVE, RPC, TICKET_API
 
 
 async def live(_request: web.Request) -> web.Response:
@@ -15,6 +15,8 @@ async def live(_request: web.Request) -> web.Response:
 
 async def ready(request: web.Request) -> web.Response:
     """Say whether pages can be served; without a broker they can, only less of them."""
+    if request.app[GATE].draining:
+        return web.json_response({"status": "stopping", "missing": []}, status=503)
     has_tickets = await request.app[TICKET_API].is_ready()
     has_broker = request.app[RPC].is_connected and request.app[LIVE].is_connected
     missing = [

@@ -19,11 +19,10 @@ from contracts.vocabulary import Category, Role, Status
 from web.filters import DEEDS, LABELS
 from web.forms import key_of, read_form, read_number, reason
 from web.keys import LIVE, TICKET_API
-from web.pages.unsent import Draft, unsent_response
 from web.render import Page, blocks_response, page_response, wants_fragment
 from web.role import require_role
 from web.said import SENTENCES, find_said, forget_said, redirect
-from web.ticket_api import ApiError, Thread, Unavailable
+from web.ticket_api import ApiError, Thread
 
 TEMPLATE = "ticket.html"
 # What a live update replaces: everything but the box for a new message. The browser leaves an
@@ -107,7 +106,7 @@ async def show(request: web.Request) -> web.Response:
     said = find_said(request)
     response = page_response(request, TEMPLATE, replace(page, said=said))
     if said:
-        forget_said(response)
+        forget_said(request, response)
     return response
 
 
@@ -115,17 +114,20 @@ async def edit_description(request: web.Request) -> web.Response:
     """Save the description; where somebody else saved another one meanwhile, show both."""
     role, ticket_id = require_role(request), _ticket_id(request)
     form = await read_form(request)
+    text = form.get("text", "")
     try:
-        return await _save_description(request, role, ticket_id, form)
-    except (ApiError, Unavailable) as error:
-        draft = Draft(
-            action=request.path,
-            label="Describe the problem",
-            button="Save description",
-            text=form.get("text", ""),
-            hidden={name: form.get(name, "") for name in ("version", "was")},
-        )
-        return unsent_response(request, role, draft, error)
+        await _edit(request, role, ticket_id, form, _description, description=text)
+    except ApiError as error:
+        problem = error.problem
+        if problem.status == 412 and problem.ticket:
+            editor = _editor(problem.ticket, text=text, theirs=problem.ticket.description)
+            return await _again(request, role, ticket_id, 409, ["editor"], editor=editor)
+        if problem.status == 422:
+            version, was = read_number(form.get("version")), form.get("was", "")
+            editor = Editor(text, version, was, reason(problem))
+            return await _again(request, role, ticket_id, 422, ["editor"], editor=editor)
+        raise
+    return await _done(request, role, ticket_id, "description", ["editor"])
 
 
 async def correct_category(request: web.Request) -> web.Response:
@@ -155,41 +157,6 @@ async def send_message(request: web.Request) -> web.Response:
     role, ticket_id = require_role(request), _ticket_id(request)
     form = await read_form(request)
     text, key = form.get("text", ""), form.get("key", "")
-    try:
-        return await _send_message(request, role, ticket_id, text, key)
-    except (ApiError, Unavailable) as error:
-        draft = Draft(
-            action=request.path,
-            label="Message",
-            button="Send message",
-            text=text,
-            hidden={"key": key},
-        )
-        return unsent_response(request, role, draft, error)
-
-
-async def _save_description(
-    request: web.Request, role: Role, ticket_id: int, form: dict[str, str]
-) -> web.Response:
-    text = form.get("text", "")
-    try:
-        await _edit(request, role, ticket_id, form, _description, description=text)
-    except ApiError as error:
-        problem = error.problem
-        if problem.status == 412 and problem.ticket:
-            editor = _editor(problem.ticket, text=text, theirs=problem.ticket.description)
-            return await _again(request, role, ticket_id, 409, ["editor"], editor=editor)
-        if problem.status == 422:
-            version, was = read_number(form.get("version")), form.get("was", "")
-            editor = Editor(text, version, was, reason(problem))
-            return await _again(request, role, ticket_id, 422, ["editor"], editor=editor)
-        raise
-    return await _done(request, role, ticket_id, "description", ["editor"])
-
-
-async def _send_message(
-    request: web.Request, role: Role, ticket_id: int, text: str, key: str
-) -> web.Response:
     try:
         await request.app[TICKET_API].send_message(role, ticket_id, text, key_of(key, text))
     except ApiError as error:
@@ -277,9 +244,9 @@ async def _done(
 ) -> web.Response:
     """Answer a change that was made; `replaced` are the forms that start afresh."""
     if not wants_fragment(request):
-        return redirect(f"/tickets/{ticket_id}", said)
+        return redirect(request, f"/tickets/{ticket_id}", said)
     page = await _load(request, role, ticket_id)
-    page = replace(page, said=SENTENCES[said], focus=FOCUS_AFTER.get(said, ""))
+    page = replace(page, said=SENTENCES.get(said, ""), focus=FOCUS_AFTER.get(said, ""))
     names = dict.fromkeys((*LIVE_BLOCKS, *replaced))
     return _blocks(request, page, list(names), replaced)
 

@@ -14,7 +14,6 @@ from web.classify import find_category
 from web.filters import LABELS
 from web.forms import key_of, read_form, reason
 from web.keys import LIVE, RENDERER, RPC, TICKET_API
-from web.pages.unsent import report_draft, unsent_response
 from web.render import (
     Page,
     blocks_response,
@@ -25,7 +24,7 @@ from web.render import (
 )
 from web.role import require_role
 from web.said import redirect, set_said
-from web.ticket_api import ApiError, Unavailable
+from web.ticket_api import ApiError
 
 EVERY_STATUS = "all"
 KEY_REUSED = "idempotency_key_reused"
@@ -171,13 +170,6 @@ async def report(request: web.Request) -> web.Response:
     form = await read_form(request)
     text, key = form.get("text", ""), form.get("key", "")
     try:
-        return await _report(request, role, text, key)
-    except (ApiError, Unavailable) as error:
-        return unsent_response(request, role, report_draft(text, key), error)
-
-
-async def _report(request: web.Request, role: Role, text: str, key: str) -> web.Response:
-    try:
         ticket = await _open(request, role, text, key)
     except ApiError as error:
         if error.problem.status != 422:
@@ -186,9 +178,9 @@ async def _report(request: web.Request, role: Role, text: str, key: str) -> web.
     location = f"/tickets/{ticket.id}"
     if wants_fragment(request):
         response = web.Response(headers={"HX-Redirect": location})
-        set_said(response, "reported")
+        set_said(request, response, "reported")
         return response
-    return redirect(location, "reported")
+    return redirect(request, location, "reported")
 
 
 async def _open(request: web.Request, role: Role, text: str, key: str) -> Ticket:

@@ -1,14 +1,10 @@
 """A text that could not be saved, kept in a form, so that trying again is one click."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from uuid import uuid4
 
-from aiohttp import web
-
-from contracts.vocabulary import Role
-from web.pages.errors import AWAY, error_response
-from web.render import Page, page_response, wants_fragment
-from web.ticket_api import ApiError, Unavailable
+from web.render import Page
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,28 +24,44 @@ class UnsentPage(Page):
     draft: Draft
 
 
-def unsent_response(
-    request: web.Request, role: Role, draft: Draft, error: ApiError | Unavailable
-) -> web.Response:
-    """Return the page with the text; htmx, where the text still stands in its box, a sentence."""
-    if isinstance(error, Unavailable):
-        status, sentence = 503, AWAY
-    else:
-        # Trying again would be refused again, but the text may be a new problem's description.
-        status, sentence = error.problem.status, str(error)
-        draft = report_draft(draft.text)
-    if wants_fragment(request):
-        return error_response(request, status, f"{sentence} Your text is still here.")
-    page = UnsentPage(role=role, sentence=sentence, draft=draft)
-    return page_response(request, "unsent.html", page, status=status)
+@dataclass(frozen=True)
+class TextForm:
+    """A form in which people type: label, button, and what else it sends."""
+
+    label: str
+    button: str
+    hidden: tuple[str, ...]
 
 
-def report_draft(text: str, key: str = "") -> Draft:
-    """Return the draft of a report."""
+REPORT = "/tickets"
+FORMS = {
+    REPORT: TextForm("Describe the problem", "Report problem", ("key",)),
+    "/tickets/{id}/description": TextForm(
+        "Describe the problem", "Save description", ("version", "was")
+    ),
+    "/tickets/{id}/messages": TextForm("Message", "Send message", ("key",)),
+}
+
+
+def make_draft(route: str, action: str, fields: Mapping[str, str]) -> Draft | None:
+    """Return the draft of what was sent to an address; None where nobody types a text."""
+    form = FORMS.get(route)
+    if form is None:
+        return None
+    hidden = {name: fields.get(name, "") for name in form.hidden}
+    if "key" in hidden:
+        hidden["key"] = hidden["key"] or str(uuid4())
     return Draft(
-        action="/tickets",
-        label="Describe the problem",
-        button="Report problem",
-        text=text,
-        hidden={"key": key or str(uuid4())},
+        action=action,
+        label=form.label,
+        button=form.button,
+        text=fields.get("text", ""),
+        hidden=hidden,
     )
+
+
+def as_report(draft: Draft) -> Draft:
+    """Return the draft of a new report: what is refused for good may be a problem of its own."""
+    fresh = make_draft(REPORT, REPORT, {"text": draft.text})
+    assert fresh is not None
+    return fresh
