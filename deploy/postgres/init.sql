@@ -18,6 +18,8 @@ ALTER ROLE analytics_svc PASSWORD :'analytics_password';
 
 REVOKE ALL ON SCHEMA public FROM PUBLIC;
 REVOKE TEMPORARY ON DATABASE :DBNAME FROM PUBLIC;
+-- Nor can a role enter the databases that come with a server, and fill its disk there.
+REVOKE CONNECT, TEMPORARY ON DATABASE postgres, template1 FROM PUBLIC;
 
 -- Extensions belong to nobody's schema; each role may use their functions and no more.
 CREATE SCHEMA IF NOT EXISTS extensions;
@@ -28,5 +30,7 @@ CREATE SCHEMA IF NOT EXISTS tickets AUTHORIZATION ticket_svc;
 CREATE SCHEMA IF NOT EXISTS analytics AUTHORIZATION analytics_svc;
 ALTER ROLE ticket_svc SET search_path = tickets, extensions;
 ALTER ROLE analytics_svc SET search_path = analytics;
--- A request that hangs must not hold a connection for ever.
+-- Who hangs, or vanishes with its machine, must not hold locks for ever. A rebuild waits for its export
+-- inside a transaction.
 ALTER ROLE ticket_svc SET idle_in_transaction_session_timeout = '60s';
+ALTER ROLE analytics_svc SET idle_in_transaction_session_timeout = '120s';

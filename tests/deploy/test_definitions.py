@@ -57,9 +57,23 @@ def test_every_queue_is_bounded_by_exactly_one_policy(queue: str) -> None:
     assert policies[0]["definition"]["overflow"] == "reject-publish"
 
 
-def test_each_service_has_its_user_and_the_operator_may_only_watch() -> None:
+def test_each_service_has_its_user_and_only_the_operator_sees_management() -> None:
     tags = {user["name"]: user["tags"] for user in DEFINITIONS["users"]}
     assert tags == {service: [] for service in SERVICES} | {"operator": ["monitoring"]}
+
+
+def test_the_operator_reads_dead_letters_and_may_send_them_again() -> None:
+    (rights,) = (p for p in DEFINITIONS["permissions"] if p["user"] == "operator")
+    assert (rights["configure"], rights["write"]) == ("^$", r"^amq\.default$")
+    readable = {q["name"] for q in DEFINITIONS["queues"] if re.search(rights["read"], q["name"])}
+    assert readable == set(map(dead_letter_queue, DURABLE_QUEUES))
+
+
+def test_looking_at_a_dead_letter_never_uses_up_its_deliveries() -> None:
+    (dead,) = (p["definition"] for p in DEFINITIONS["policies"] if p["name"] == "dead")
+    # RabbitMQ 4 would drop it after 20 looks without a word, 3.10 knows no "unlimited".
+    assert dead["delivery-limit"] >= 1_000_000_000
+    assert "dead-letter-exchange" not in dead
 
 
 def test_no_password_is_committed() -> None:
