@@ -3,7 +3,7 @@
 PYTHON_IN_VENV := .venv/bin/python
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: ## start everything on this machine; Ctrl-C stops it
 	@deploy/local/install.sh run
@@ -24,6 +24,23 @@ bench: ## figures beside their floors, on a throwaway stack with 100 000 tickets
 	@deploy/local/install.sh test
 	@$(PYTHON_IN_VENV) -m deploy.local --throwaway --durable -- $(PYTHON_IN_VENV) -m bench $(ARGS)
 
+overload: ## five times what can be served, then recovery; ARGS="--minutes 10"
+	@deploy/local/install.sh test
+	@$(PYTHON_IN_VENV) -m deploy.local --throwaway --durable -- $(PYTHON_IN_VENV) -m bench.overload $(ARGS)
+
+faults: ## kill, hang, cut and fill everything under load, then compare; ARGS="--minutes 15 --seed 7"
+	@deploy/local/install.sh test
+	@$(PYTHON_IN_VENV) -m tests.faults $(ARGS)
+
+backup: ## the tickets into backups/ while everything runs; FILE=… for another place
+	@$(PYTHON_IN_VENV) -m deploy.backup backup $(FILE)
+
+restore: ## the tickets from FILE=…, into a helpdesk that is stopped
+	@$(PYTHON_IN_VENV) -m deploy.backup restore $(FILE)
+
+dead-letters: ## what queues refused; ARGS="show ID", "replay ID", "drop ID"
+	@set -a; [ ! -e .local/env ] || . ./.local/env; $(PYTHON_IN_VENV) -m bus dead-letters $(or $(ARGS),list)
+
 env: ## write .env for docker compose, with random secrets
 	@python3 deploy/compose_env.py
 
@@ -34,4 +51,4 @@ lock: ## bring requirements.lock up to date with pyproject.toml
 train: ## train the classifier from its sentences
 	@$(PYTHON_IN_VENV) -m classifier_svc.train
 
-.PHONY: help run test lint demo bench env lock train
+.PHONY: help run test lint demo bench overload faults backup restore dead-letters env lock train

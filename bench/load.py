@@ -7,7 +7,7 @@ import asyncio
 import re
 import time
 from collections import Counter, defaultdict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from statistics import median
 from urllib.parse import urlsplit
@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 _LENGTH = re.compile(rb"\r\nContent-Length: (\d+)", re.IGNORECASE)
 # Time for the requests in flight to end after a round; longer than any deadline in the services.
 GRACE_SECONDS = 15.0
+LOST = "connection lost"
 
 
 @dataclass
@@ -25,6 +26,13 @@ class Tally:
     latencies: list[float] = field(default_factory=list)
     failed: Counter[str] = field(default_factory=Counter)
     cpu_ms: Counter[str] = field(default_factory=Counter)  # by program
+
+    def count(self, status: str, started: float) -> None:
+        """Take in the answer to a request that was due at `started`."""
+        if status < "400":
+            self.latencies.append(time.perf_counter() - started)
+        else:
+            self.failed[status] += 1
 
     @property
     def rate(self) -> float:
@@ -70,27 +78,49 @@ def _per_request(rounds: list[Tally]) -> dict[str, float]:
 
 def http_load(url: str, next_request: Callable[[], bytes]) -> Run:
     """Return the load of HTTP requests, whole as they go over the wire, on n connections."""
-    parts = urlsplit(url)
-    assert parts.hostname
-    assert parts.port
-    host, port = parts.hostname, parts.port
 
     async def run(connections: int, seconds: float) -> Tally:
-        loop = asyncio.get_running_loop()
         tally = Tally()
         started = time.perf_counter()
+        until = started + seconds
         async with asyncio.timeout(seconds + GRACE_SECONDS):
-            opened = [
-                await loop.create_connection(
-                    lambda: _Client(next_request, started + seconds, tally), host, port
-                )
-                for _ in range(connections)
-            ]
-            await asyncio.gather(*(client.done for _, client in opened))
+            async with asyncio.TaskGroup() as group:
+                for _ in range(connections):
+                    group.create_task(_go_on(url, next_request, until, tally))
         tally.seconds = time.perf_counter() - started
         return tally
 
     return run
+
+
+async def _go_on(url: str, next_request: Callable[[], bytes], until: float, tally: Tally) -> None:
+    connection = await connect(url)
+    while (started := time.perf_counter()) < until:
+        tally.count(await connection.ask(next_request()), started)
+        if connection.is_lost:
+            return
+    connection.close()
+
+
+def http_request(
+    method: str, path: str, headers: Mapping[str, str], body: bytes = b"", kind: str = ""
+) -> bytes:
+    """Return a request as it goes over the wire; `kind` is the type of the body."""
+    lines = [f"{method} {path} HTTP/1.1", "Host: localhost"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    if body:
+        lines += [f"Content-Type: {kind}", f"Content-Length: {len(body)}"]
+    return "\r\n".join((*lines, "", "")).encode() + body
+
+
+async def connect(url: str) -> "Connection":
+    """Return a connection to a server; raises OSError."""
+    parts = urlsplit(url)
+    assert parts.hostname
+    assert parts.port
+    loop = asyncio.get_running_loop()
+    _, connection = await loop.create_connection(Connection, parts.hostname, parts.port)
+    return connection
 
 
 def call_load(call: Callable[[int], Awaitable[object]]) -> Run:
@@ -117,19 +147,31 @@ def call_load(call: Callable[[int], Awaitable[object]]) -> Run:
     return run
 
 
-class _Client(asyncio.Protocol):
-    def __init__(self, next_request: Callable[[], bytes], until: float, tally: Tally) -> None:
-        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._next_request = next_request
-        self._until = until
-        self._tally = tally
+class Connection(asyncio.Protocol):
+    """One connection over which one request at a time goes."""
+
+    def __init__(self) -> None:
+        self.is_lost = False
+        self._answer: asyncio.Future[str] | None = None
         self._received = bytearray()
         self._expected = 0  # bytes, head and body
+
+    def ask(self, request: bytes) -> "asyncio.Future[str]":
+        """Send a request; the result is the answer's status, or "connection lost"."""
+        self._answer = asyncio.get_running_loop().create_future()
+        if self.is_lost:
+            self._answer.set_result(LOST)
+        else:
+            self._transport.write(request)
+        return self._answer
+
+    def close(self) -> None:
+        """End the connection."""
+        self._transport.close()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
-        self._send()
 
     def data_received(self, data: bytes) -> None:
         self._received += data
@@ -141,25 +183,15 @@ class _Client(asyncio.Protocol):
             self._expected = end + 4 + (int(length[1]) if length else 0)
         if len(self._received) < self._expected:
             return
-        now = time.perf_counter()
         status = self._received[9:12].decode()
-        if status < "400":
-            self._tally.latencies.append(now - self._started)
-        else:
-            self._tally.failed[status] += 1
         del self._received[: self._expected]
         self._expected = 0
-        if now < self._until:
-            self._send()
-        else:
-            self.done.set_result(None)
-            self._transport.close()
+        self._finish(status)
 
     def connection_lost(self, error: Exception | None) -> None:
-        if not self.done.done():
-            self._tally.failed["connection lost"] += 1
-            self.done.set_result(None)
+        self.is_lost = True
+        self._finish(LOST)
 
-    def _send(self) -> None:
-        self._started = time.perf_counter()
-        self._transport.write(self._next_request())
+    def _finish(self, status: str) -> None:
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_result(status)

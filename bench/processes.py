@@ -2,6 +2,7 @@
 
 import os
 from collections import Counter
+from collections.abc import Collection
 from pathlib import Path
 
 TARGET_MIB = 500
@@ -10,12 +11,12 @@ SERVERS = ("postgres", "rabbitmq")
 TICK_MS = 1000 / os.sysconf("SC_CLK_TCK")
 
 
-def resident_mib() -> dict[str, float]:
-    """Return the resident set of each service in MiB, its children included."""
+def resident_mib(wanted: Collection[str] = SERVICES) -> dict[str, float]:
+    """Return the resident set of each program in MiB, its children included."""
     return {
         name: sum(_resident_kib(process) for process in processes) / 1024
         for name, processes in _programs().items()
-        if name in SERVICES
+        if name in wanted
     }
 
 
@@ -40,16 +41,13 @@ def busy_ms() -> float:
 def _programs() -> dict[str, list[int]]:
     """Return the processes of bench and of each program that `deploy.local`'s supervisor runs."""
     supervisor = int((Path(os.environ["CAMPUS_HOME"]) / "supervisord.pid").read_text())
-    children: dict[int, list[int]] = {}
-    for process in map(int, filter(str.isdigit, os.listdir("/proc"))):
-        if fields := _stat(process):
-            children.setdefault(int(fields[1]), []).append(process)
+    below = children()
     programs = {
-        name: _tree(process, children)
-        for process in children.get(supervisor, ())
+        name: tree(process, below)
+        for process in below.get(supervisor, ())
         if (name := _name(process))
     }
-    return {"bench": _tree(os.getpid(), children)} | programs
+    return {"bench": tree(os.getpid(), below)} | programs
 
 
 def _name(process: int) -> str | None:
@@ -59,9 +57,21 @@ def _name(process: int) -> str | None:
     return next((name for name in SERVERS if any(name in word for word in command)), None)
 
 
-def _tree(process: int, children: dict[int, list[int]]) -> list[int]:
-    below = (_tree(child, children) for child in children.get(process, ()))
-    return [process, *(found for tree in below for found in tree)]
+def children() -> dict[int, list[int]]:
+    """Return the children of every process that has any."""
+    found: dict[int, list[int]] = {}
+    for process in map(int, filter(str.isdigit, os.listdir("/proc"))):
+        if fields := _stat(process):
+            found.setdefault(int(fields[1]), []).append(process)
+    return found
+
+
+def tree(process: int, below: dict[int, list[int]]) -> list[int]:
+    """Return a process and all that descend from it, by what `children` returned."""
+    found = [process]
+    for parent in found:
+        found += below.get(parent, ())
+    return found
 
 
 def _stat(process: int) -> list[str]:

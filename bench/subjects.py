@@ -6,7 +6,7 @@ import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 from uuid import UUID
 
 import asyncpg
@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from bench import fill
 from bench.floors import insert_floor, web_floors
-from bench.load import Run, call_load, http_load
+from bench.load import Run, call_load, http_load, http_request
 from bus.rpc_client import RpcClient
 from contracts import messages as bodies
 from contracts import topology
@@ -44,7 +44,7 @@ class Subject:
 async def subjects(seed: int) -> AsyncIterator[list[Subject]]:
     """Yield everything that is measured, ready to run."""
     chance = random.Random(seed)
-    every, unclosed = await _ticket_ids()
+    every, unclosed = await ticket_ids()
     async with AsyncExitStack() as stack:
         runs = await stack.enter_async_context(web_floors())
         names = ("aiohttp hello", "aiohttp + jinja2 list of 50", "aio-pika ping-pong")
@@ -53,12 +53,12 @@ async def subjects(seed: int) -> AsyncIterator[list[Subject]]:
         client = await stack.enter_async_context(_rpc_client())
 
         def page(role: Role, path: Callable[[], str]) -> Run:
-            return _browse(lambda: _request("GET", path(), role))
+            return _browse(lambda: page_request("GET", path(), role))
 
         def form(path: Callable[[], str], text: Callable[[], str]) -> Run:
             def submit() -> bytes:
                 key = str(UUID(int=chance.getrandbits(128), version=4))
-                return _request("POST", path(), Role.USER, {"key": key, "text": text()})
+                return page_request("POST", path(), Role.USER, {"key": key, "text": text()})
 
             return _browse(submit)
 
@@ -127,19 +127,11 @@ def _browse(next_request: Callable[[], bytes]) -> Run:
     return http_load(os.environ["WEB_URL"], next_request)
 
 
-def _request(method: str, path: str, role: Role, form: dict[str, str] | None = None) -> bytes:
-    # What browsers send and the server looks at.
+def page_request(method: str, path: str, role: Role, form: dict[str, str] | None = None) -> bytes:
+    """Return what a browser sends, as far as the server looks at it."""
+    headers = {"Accept-Encoding": "gzip", "Cookie": f"role={role}"}
     body = urlencode(form).encode() if form else b""
-    content = (
-        f"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {len(body)}\r\n"
-        if body
-        else ""
-    )
-    head = (
-        f"{method} {path} HTTP/1.1\r\nHost: {urlsplit(os.environ['WEB_URL']).netloc}\r\n"
-        f"Accept-Encoding: gzip\r\nCookie: role={role}\r\n{content}\r\n"
-    )
-    return head.encode() + body
+    return http_request(method, path, headers, body, "application/x-www-form-urlencoded")
 
 
 @asynccontextmanager
@@ -155,7 +147,8 @@ async def _rpc_client() -> AsyncIterator[RpcClient]:
         await asyncio.gather(running, return_exceptions=True)
 
 
-async def _ticket_ids() -> tuple[list[int], list[int]]:
+async def ticket_ids() -> tuple[list[int], list[int]]:
+    """Return some of all tickets, and all that are not closed."""
     connection = await _connect()
     try:
         every = await connection.fetch(
