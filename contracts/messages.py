@@ -1,6 +1,6 @@
 """Bodies of the messages on RabbitMQ: RPC requests and results, and events."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Annotated, Literal, Self
 
 from pydantic import (
@@ -17,6 +17,7 @@ from pydantic_core import PydanticCustomError
 from contracts.fields import Body, Description, Id, Instant, Record
 from contracts.rest import FieldError, Message, Ticket
 from contracts.vocabulary import (
+    EMBEDDING_DIMENSIONS,
     MONTHS_MAX,
     PERIOD_MAX_DAYS,
     PERIOD_MAX_HOURS,
@@ -55,6 +56,22 @@ class Event(Record):
 
 class ClassifyRequest(Body):
     text: Description
+
+
+class EmbedRequest(Body):
+    text: Description
+
+
+class Embedding(Record):
+    """Where a text lies among all texts: texts that mean the same lie near, in any language.
+
+    `vector` has length 1, so that the cosine of two of them is their dot product.
+    """
+
+    vector: Annotated[
+        list[float], Field(min_length=EMBEDDING_DIMENSIONS, max_length=EMBEDDING_DIMENSIONS)
+    ]
+    model: str
 
 
 def ticket_of(correlation_id: str | None) -> int:
@@ -156,6 +173,39 @@ class ActiveReport(Record):
     as_of: Instant
     timezone: str
     svg: str
+
+
+class CorrectionsRequest(Body):
+    pass
+
+
+class CorrectedWeek(Record):
+    """How many tickets of the week that begins on Monday `week` helpdesk gave `category`."""
+
+    week: date
+    category: Category
+    corrected: int
+
+
+class Confused(Record):
+    """How many tickets that the model had called `said` belong to `category`, says helpdesk."""
+
+    said: Category
+    category: Category
+    tickets: int
+
+
+class CorrectionsReport(Record):
+    """What helpdesk corrected, and the model that answers now.
+
+    `accuracy` 0-1 is over sentences that it has not learnt from.
+    """
+
+    model: str
+    accuracy: float
+    weeks: list[CorrectedWeek]
+    confused: list[Confused]
+    as_of: Instant
 
 
 RpcErrorCode = Literal["bad_request", "unavailable", "internal"]

@@ -21,6 +21,9 @@ class Ticket(Record):
     closed_at: Instant | None
     version: Version
     messages: int = Field(ge=0, description="How many messages the thread holds.")
+    duplicate_of: Id | None = Field(
+        default=None, description="The ticket about the same problem where helpdesk goes on."
+    )
 
     @property
     def title(self) -> str:
@@ -109,6 +112,12 @@ class MoveTicket(Body):
 
 class SendMessage(Body):
     body: MessageBody
+
+
+class MarkDuplicate(Body):
+    """Say that a ticket is about the same problem as another one, where helpdesk goes on."""
+
+    ticket: Id
 
 
 class FieldError(Record):

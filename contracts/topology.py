@@ -7,11 +7,15 @@ from contracts.vocabulary import Action
 VHOST: Final = "campus"
 
 RPC_CLASSIFY: Final = "rpc.classify"
+RPC_EMBED: Final = "rpc.embed"
+RPC_CORRECTIONS: Final = "rpc.corrections"
 RPC_REPORT_UNCLOSED: Final = "rpc.report.unclosed_in_period"
 RPC_REPORT_RESOLUTION: Final = "rpc.report.resolution_time_by_month"
 RPC_REPORT_ACTIVE: Final = "rpc.report.active_by_category"
 RPC_QUEUES: Final = (
     RPC_CLASSIFY,
+    RPC_EMBED,
+    RPC_CORRECTIONS,
     RPC_REPORT_UNCLOSED,
     RPC_REPORT_RESOLUTION,
     RPC_REPORT_ACTIVE,
@@ -19,9 +23,19 @@ RPC_QUEUES: Final = (
 
 # Late answers of the classifier, for tickets that were stored without a category.
 TICKET_CATEGORISED: Final = "ticket_svc.categorised"
+# Vectors of descriptions, behind similar tickets.
+TICKET_EMBEDDED: Final = "ticket_svc.embedded"
+# What helpdesk corrected, for the next model.
+CLASSIFIER_CORRECTIONS: Final = "classifier_svc.corrections"
 # Every event, for the projection behind the reports.
 ANALYTICS_TICKETS: Final = "analytics_svc.tickets"
-DURABLE_QUEUES: Final = (*RPC_QUEUES, TICKET_CATEGORISED, ANALYTICS_TICKETS)
+DURABLE_QUEUES: Final = (
+    *RPC_QUEUES,
+    TICKET_CATEGORISED,
+    TICKET_EMBEDDED,
+    CLASSIFIER_CORRECTIONS,
+    ANALYTICS_TICKETS,
+)
 
 # The topic exchange of events, and the direct reply queue that RabbitMQ gives each channel.
 EXCHANGE_TICKETS: Final = "tickets"
@@ -39,6 +53,8 @@ EVENT_OF_ACTION: Final = {
     Action.ACTIVATED: "ticket.activated",
     Action.CLOSED: "ticket.closed",
     Action.MESSAGE_SENT: "message.sent",
+    Action.DUPLICATE_MARKED: "ticket.modified",
+    Action.DUPLICATE_UNMARKED: "ticket.modified",
 }
 
 

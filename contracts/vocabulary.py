@@ -47,6 +47,8 @@ class Action(StrEnum):
     ACTIVATED = "activated"
     CLOSED = "closed"
     MESSAGE_SENT = "message_sent"
+    DUPLICATE_MARKED = "duplicate_marked"
+    DUPLICATE_UNMARKED = "duplicate_unmarked"
 
 
 class PeriodUnit(StrEnum):
@@ -62,6 +64,7 @@ SEARCH_MAX_CHARACTERS = 200
 PAGE_DEFAULT_ITEMS = 50
 PAGE_MAX_ITEMS = 200
 SIMILAR_MAX_ITEMS = 20
+EMBEDDING_DIMENSIONS = 512
 # Ten years: longer than any campus looks back, and short enough for exact date arithmetic.
 PERIOD_MAX_DAYS = 3_660
 PERIOD_MAX_HOURS = PERIOD_MAX_DAYS * 24
