@@ -9,14 +9,13 @@ from aio_pika.abc import AbstractChannel, AbstractIncomingMessage, AbstractQueue
 
 from bus.connection import keep_session
 from bus.letters import log_name
+from contracts.topology import SUSPECT_RETURNS
 
 log = logging.getLogger(__name__)
 
 # The first try again after a transient failure, doubled up to the second figure.
 RETRY_FIRST_SECONDS = 0.1
 RETRY_MAX_SECONDS = 5.0
-# Far below the queues' limit of deliveries; a killed service or a lost broker is no suspicion.
-SUSPECT_RETURNS = 5
 
 ItemT = TypeVar("ItemT")
 

@@ -18,20 +18,28 @@ from contracts.messages import (
     ActiveRequest,
     Classification,
     ClassifyRequest,
+    CorrectionsRequest,
+    Embedding,
+    EmbedRequest,
     Event,
     ResolutionRequest,
     UnclosedRequest,
+    description_of,
     ticket_of,
 )
 from contracts.topology import (
     ANALYTICS_TICKETS,
+    CLASSIFIER_CORRECTIONS,
     DURABLE_QUEUES,
     RPC_CLASSIFY,
+    RPC_CORRECTIONS,
+    RPC_EMBED,
     RPC_QUEUES,
     RPC_REPORT_ACTIVE,
     RPC_REPORT_RESOLUTION,
     RPC_REPORT_UNCLOSED,
     TICKET_CATEGORISED,
+    TICKET_EMBEDDED,
 )
 
 # 40 bits: in a full dead-letter queue (100 000) a chance of 1 in 200 that any two are alike.
@@ -132,9 +140,14 @@ def _event(letter: Letter) -> object:
     return Event.model_validate_json(letter.body)
 
 
-def _answer(letter: Letter) -> object:
+def _category(letter: Letter) -> object:
     ticket_of(letter.properties.correlation_id)
     return decode_reply(letter.body, Classification)
+
+
+def _vector(letter: Letter) -> object:
+    description_of(letter.properties.correlation_id)
+    return decode_reply(letter.body, Embedding)
 
 
 def _request(request_type: type[BaseModel], letter: Letter) -> object:
@@ -145,8 +158,12 @@ def _request(request_type: type[BaseModel], letter: Letter) -> object:
 
 _READERS: Final = {
     ANALYTICS_TICKETS: _Reader("analytics_svc", _event),
-    TICKET_CATEGORISED: _Reader("ticket_svc", _answer),
+    CLASSIFIER_CORRECTIONS: _Reader("classifier_svc", _event),
+    TICKET_CATEGORISED: _Reader("ticket_svc", _category),
+    TICKET_EMBEDDED: _Reader("ticket_svc", _vector),
     RPC_CLASSIFY: _Reader("classifier_svc", partial(_request, ClassifyRequest)),
+    RPC_EMBED: _Reader("classifier_svc", partial(_request, EmbedRequest)),
+    RPC_CORRECTIONS: _Reader("classifier_svc", partial(_request, CorrectionsRequest)),
     RPC_REPORT_UNCLOSED: _Reader("analytics_svc", partial(_request, UnclosedRequest)),
     RPC_REPORT_RESOLUTION: _Reader("analytics_svc", partial(_request, ResolutionRequest)),
     RPC_REPORT_ACTIVE: _Reader("analytics_svc", partial(_request, ActiveRequest)),

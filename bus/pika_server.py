@@ -1,30 +1,21 @@
-"""Serves one RPC queue with pika, for work that holds the processor; one request at a time.
+"""Serves queues with pika, for work that holds the processor: what waits is taken as one batch.
 
-`PikaRpcServer(url, name, queue, request_type, handle).run()` blocks until `stop()`, which a
-signal handler may call: it only sets a flag. Reply first, acknowledge second.
+`PikaServer(url, name, services).run()` blocks until `stop()`, which a signal handler may call: it
+only sets a flag. What a service does with its batch is in `bus.pika_services`.
 """
 
 import logging
 import time
-from collections.abc import Callable
-from typing import Generic, TypeVar
+from collections.abc import Sequence
+from contextlib import ExitStack
 
 import pika
 from pika.adapters.blocking_connection import BlockingChannel
-from pika.exceptions import AMQPError, NackError, UnroutableError
+from pika.exceptions import AMQPError
 from pika.spec import Basic, BasicProperties
-from pydantic import BaseModel
 
-from bus.letters import log_name
-from bus.rpc import (
-    CONTENT_TYPE,
-    LATE_TOTAL,
-    SERVED_SECONDS,
-    decode_request,
-    encode_error,
-    encode_result,
-    is_late,
-)
+from bus.pika_services import PERSISTENT, Channels, Delivery, Service
+from contracts.topology import SUSPECT_RETURNS
 
 log = logging.getLogger(__name__)
 
@@ -32,37 +23,28 @@ log = logging.getLogger(__name__)
 IDLE_SECONDS = 0.2
 RECONNECT_SECONDS = 1.0
 HEARTBEAT_SECONDS = 10
-PERSISTENT = 2
+BATCH = 64
+# Of what nobody waits for, in one batch with what somebody does: it delays them by so much only.
+DEFERRED_IN_BATCH = 8
 
-RequestT = TypeVar("RequestT", bound=BaseModel)
 
+class PikaServer:
+    """Keeps a connection and hands each service what waits in its queue, at most BATCH at once.
 
-class PikaRpcServer(Generic[RequestT]):
-    """Answers requests of `queue` with `handle`, which must stay far below the heartbeat."""
+    Working a batch must stay far below the heartbeat.
+    """
 
-    def __init__(
-        self,
-        url: str,
-        name: str,
-        queue: str,
-        request_type: type[RequestT],
-        handle: Callable[[RequestT], BaseModel],
-        *,
-        prefetch: int = 32,
-    ) -> None:
+    def __init__(self, url: str, name: str, services: Sequence[Service]) -> None:
         self._parameters = pika.URLParameters(url)
         self._parameters.heartbeat = HEARTBEAT_SECONDS
         self._parameters.client_properties = {"connection_name": name}
         self._name = name
-        self._queue = queue
-        self._request_type = request_type
-        self._handle = handle
-        self._prefetch = prefetch
+        self._services = services
         self._stopping = False
         self.is_connected = False
 
     def stop(self) -> None:
-        """Ask `run` to return after the request it works on; safe in a signal handler."""
+        """Ask `run` to return after the batch it works on; safe in a signal handler."""
         self._stopping = True
 
     def run(self) -> None:
@@ -77,71 +59,68 @@ class PikaRpcServer(Generic[RequestT]):
                 self.is_connected = False
 
     def _session(self) -> None:
-        with pika.BlockingConnection(self._parameters) as connection:
-            channel = connection.channel()
-            channel.confirm_delivery()
-            channel.basic_qos(prefetch_count=self._prefetch)
-            channel.basic_consume(self._queue, self._serve)
+        with pika.BlockingConnection(self._parameters) as connection, ExitStack() as stack:
+            # A reply that a caller waits for needs no confirm, which would cost a round trip.
+            channel = stack.enter_context(connection.channel())
+            confirming = stack.enter_context(connection.channel())
+            confirming.confirm_delivery()
+            channels = Channels(channel, confirming)
+            channel.basic_qos(prefetch_count=BATCH)
+            intakes = [Intake(service) for service in self._services]
+            for intake in intakes:
+                intake.work_suspects(channels)
+            for intake in intakes:
+                channel.basic_consume(intake.service.queue, intake.arrived)
             log.info("%s: connected", self._name)
             self.is_connected = True
             # pika drops the tag of a consumer that the broker cancelled; staying would be deaf.
-            while not self._stopping and channel.consumer_tags:
-                connection.process_data_events(time_limit=IDLE_SECONDS)
-            # What was prefetched and not worked goes back to the queue when the channel closes.
+            while not self._stopping and len(channel.consumer_tags) == len(intakes):
+                waits = any(intake.waiting for intake in intakes)
+                connection.process_data_events(time_limit=0 if waits else IDLE_SECONDS)
+                for intake in intakes:
+                    intake.work_batch(channels)
+            # What arrived and was not worked goes back to the queue when the channel closes.
 
-    def _serve(
+
+class Intake:
+    """What has arrived for one service."""
+
+    def __init__(self, service: Service) -> None:
+        self.service = service
+        self.waiting: list[Delivery] = []
+
+    def arrived(
         self,
-        channel: BlockingChannel,
+        _channel: BlockingChannel,
         method: Basic.Deliver,
         properties: BasicProperties,
         body: bytes,
     ) -> None:
-        if self._stopping:
+        """Keep a delivery until the next batch."""
+        self.waiting.append(Delivery(method.delivery_tag, properties, body))
+
+    def work_batch(self, channels: Channels) -> None:
+        """Hand over what waits: first what somebody waits for, then a little of the rest."""
+        if not self.waiting:
             return
-        if is_late(properties.headers):
-            LATE_TOTAL.labels(self._queue).inc()
-            channel.basic_ack(method.delivery_tag)
-            return
-        if not properties.reply_to:
-            log.error("%s is refused: a request without reply_to", self._name_of(properties, body))
-            channel.basic_reject(method.delivery_tag, requeue=False)
-            return
-        with SERVED_SECONDS.labels(self._queue).time():
-            reply = self._answer(body)
-        try:
-            channel.basic_publish(
-                exchange="",
-                routing_key=properties.reply_to,
-                body=reply,
-                properties=BasicProperties(
-                    content_type=CONTENT_TYPE,
-                    type=self._queue,
-                    correlation_id=properties.correlation_id,
-                    delivery_mode=properties.delivery_mode,
-                ),
-                mandatory=True,
-            )
-        except UnroutableError:
-            if properties.delivery_mode == PERSISTENT:
-                # Somebody who can wait for ever asked, and its queue is not there: for people.
-                name = self._name_of(properties, body)
-                log.error("%s is refused: no reply queue %s", name, properties.reply_to)
-                channel.basic_reject(method.delivery_tag, requeue=False)
+        urgent = [d for d in self.waiting if d.properties.delivery_mode != PERSISTENT]
+        deferred = [d for d in self.waiting if d.properties.delivery_mode == PERSISTENT]
+        room = DEFERRED_IN_BATCH if urgent else BATCH
+        batch = urgent[: BATCH - DEFERRED_IN_BATCH] + deferred[:room]
+        taken = {delivery.tag for delivery in batch}
+        self.waiting = [d for d in self.waiting if d.tag not in taken]
+        self.service.work(channels, batch)
+
+    def work_suspects(self, channels: Channels) -> None:
+        """Take alone what has come back several times: it may be what kills whoever takes it.
+
+        In a batch it would take its neighbours to the dead letters.
+        """
+        while True:
+            method, properties, body = channels.plain.basic_get(self.service.queue)
+            if method is None:
                 return
-            log.debug("%s: the caller is gone", self._queue)
-        except NackError:
-            # The reply queue is full; the request waits and is tried again.
-            log.warning("%s: reply queue %s is full", self._queue, properties.reply_to)
-            time.sleep(RECONNECT_SECONDS)
-            channel.basic_nack(method.delivery_tag, requeue=True)
-            return
-        channel.basic_ack(method.delivery_tag)
-
-    def _name_of(self, properties: BasicProperties, body: bytes) -> str:
-        return log_name(self._queue, properties.message_id, properties.correlation_id, body)
-
-    def _answer(self, body: bytes) -> bytes:
-        try:
-            return encode_result(self._handle(decode_request(body, self._request_type)))
-        except Exception as error:
-            return encode_error(error, self._queue)
+            self.service.work(channels, [Delivery(method.delivery_tag, properties, body)])
+            returns = (properties.headers or {}).get("x-delivery-count", 0)
+            if returns < SUSPECT_RETURNS:
+                return

@@ -14,7 +14,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from contracts.fields import Body, Description, Id, Instant, Record
+from contracts.fields import Body, Description, Id, Instant, Record, Version
 from contracts.rest import FieldError, Message, Ticket
 from contracts.vocabulary import (
     EMBEDDING_DIMENSIONS,
@@ -31,6 +31,7 @@ from contracts.vocabulary import (
 _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 _LATEST = datetime(9999, 1, 1, tzinfo=UTC)
 _ID: TypeAdapter[int] = TypeAdapter(Id)
+_VERSION: TypeAdapter[int] = TypeAdapter(Version)
 
 
 class Event(Record):
@@ -80,6 +81,18 @@ def ticket_of(correlation_id: str | None) -> int:
         return _ID.validate_python(correlation_id)
     except ValidationError:
         raise ValueError("correlation_id: must be the number of a ticket") from None
+
+
+def description_of(correlation_id: str | None) -> tuple[int, int]:
+    """Return the ticket, and its version, whose description a deferred request embeds.
+
+    The correlation id is "<ticket>.<version>"; raises ValueError for any other.
+    """
+    ticket_id, _, version = (correlation_id or "").partition(".")
+    try:
+        return _ID.validate_python(ticket_id), _VERSION.validate_python(version)
+    except ValidationError:
+        raise ValueError("correlation_id: must be a ticket's number and version") from None
 
 
 class Classification(Record):

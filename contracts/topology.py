@@ -42,6 +42,9 @@ EXCHANGE_TICKETS: Final = "tickets"
 # Takes what was refused or redelivered too often, to `<queue>.dead`. What only came too late is
 # dropped.
 EXCHANGE_DEAD: Final = "dead"
+# What has come back so often may be what kills whoever takes it, and is taken alone. Far below the
+# queues' limit of deliveries; a killed service or a lost broker is no suspicion.
+SUSPECT_RETURNS: Final = 5
 DIRECT_REPLY_TO: Final = "amq.rabbitmq.reply-to"
 # Each web process binds one exclusive queue of its own, under this prefix.
 WEB_LIVE_PREFIX: Final = "web.live."

@@ -4,7 +4,7 @@ import asyncio
 import json
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
@@ -13,7 +13,8 @@ import pytest
 from pydantic import BaseModel
 
 from bus.connection import end
-from bus.pika_server import PikaRpcServer
+from bus.pika_server import PikaServer
+from bus.pika_services import RpcService
 from bus.rpc import DEADLINE_HEADER, RpcError, deadline_in
 from bus.rpc_client import RpcClient
 from bus.rpc_server import RpcServer
@@ -252,7 +253,12 @@ async def test_a_stopping_server_finishes_what_it_has_begun(broker: Broker) -> N
 @contextmanager
 def pika_server(broker: Broker, handle: Callable[[Any], BaseModel]) -> Iterator[None]:
     url = broker.url("classifier_svc")
-    server = PikaRpcServer(url, "test server", RPC_CLASSIFY, UnclosedRequest, handle)
+
+    def handle_all(requests: Sequence[UnclosedRequest]) -> list[BaseModel]:
+        return [handle(request) for request in requests]
+
+    service = RpcService(RPC_CLASSIFY, UnclosedRequest, handle_all)
+    server = PikaServer(url, "test server", [service])
     thread = threading.Thread(target=server.run)
     thread.start()
     try:

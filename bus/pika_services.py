@@ -1,0 +1,193 @@
+"""What a `PikaServer` does with a batch: answer requests, or take events.
+
+Reply first, acknowledge second; poison is never requeued.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+
+from pika.adapters.blocking_connection import BlockingChannel
+from pika.exceptions import NackError, UnroutableError
+from pika.spec import BasicProperties
+from pydantic import BaseModel, ValidationError
+
+from bus.letters import log_name
+from bus.rpc import (
+    CONTENT_TYPE,
+    LATE_TOTAL,
+    SERVED_SECONDS,
+    decode_request,
+    encode_error,
+    encode_result,
+    is_late,
+    reasons,
+)
+
+log = logging.getLogger(__name__)
+
+PERSISTENT = 2
+REPLY_QUEUE_FULL_SECONDS = 1.0
+
+RequestT = TypeVar("RequestT", bound=BaseModel)
+EventT = TypeVar("EventT", bound=BaseModel)
+
+
+class Delivery(NamedTuple):
+    """One message that waits for its acknowledgement."""
+
+    tag: int
+    properties: BasicProperties
+    body: bytes
+
+
+class Channels(NamedTuple):
+    """`plain` delivers, acknowledges and replies; `confirming` publishes what must not be lost."""
+
+    plain: BlockingChannel
+    confirming: BlockingChannel
+
+
+class Service(Protocol):
+    """Works what comes from `queue`; every delivery is acknowledged or refused at the end."""
+
+    queue: str
+
+    def work(self, channels: Channels, batch: list[Delivery]) -> None:
+        """Work a batch; raises only where the broker is lost."""
+
+
+class RpcService(Generic[RequestT]):
+    """Answers requests with `handle`: as many results as requests, in their order.
+
+    Where a batch fails, each request is tried alone, so that one cannot fail its neighbours.
+    """
+
+    def __init__(
+        self,
+        queue: str,
+        request_type: type[RequestT],
+        handle: Callable[[Sequence[RequestT]], Sequence[BaseModel]],
+    ) -> None:
+        self.queue = queue
+        self._request_type = request_type
+        self._handle = handle
+
+    def work(self, channels: Channels, batch: list[Delivery]) -> None:
+        """Answer what is still waited for."""
+        wanted = [delivery for delivery in batch if self._is_wanted(channels, delivery)]
+        if not wanted:
+            return
+        started = time.perf_counter()
+        replies = self._answer([delivery.body for delivery in wanted])
+        seconds = (time.perf_counter() - started) / len(wanted)
+        for delivery, reply in zip(wanted, replies, strict=True):
+            SERVED_SECONDS.labels(self.queue).observe(seconds)
+            self._reply(channels, delivery, reply)
+
+    def _is_wanted(self, channels: Channels, delivery: Delivery) -> bool:
+        if is_late(delivery.properties.headers):
+            LATE_TOTAL.labels(self.queue).inc()
+            channels.plain.basic_ack(delivery.tag)
+            return False
+        if not delivery.properties.reply_to:
+            refuse(channels, self.queue, delivery, "a request without reply_to")
+            return False
+        return True
+
+    def _answer(self, bodies: list[bytes]) -> list[bytes]:
+        replies: dict[int, bytes] = {}
+        requests: dict[int, RequestT] = {}
+        for index, body in enumerate(bodies):
+            try:
+                requests[index] = decode_request(body, self._request_type)
+            except Exception as error:
+                replies[index] = encode_error(error, self.queue)
+        results: Sequence[BaseModel]
+        try:
+            results = self._handle(list(requests.values())) if requests else ()
+            replies |= zip(requests, map(encode_result, results), strict=True)
+        except Exception:
+            replies |= {index: self._answer_alone(request) for index, request in requests.items()}
+        return [replies[index] for index in range(len(bodies))]
+
+    def _answer_alone(self, request: RequestT) -> bytes:
+        try:
+            (result,) = self._handle([request])
+            return encode_result(result)
+        except Exception as error:
+            return encode_error(error, self.queue)
+
+    def _reply(self, channels: Channels, delivery: Delivery, body: bytes) -> None:
+        asked = delivery.properties
+        properties = BasicProperties(
+            content_type=CONTENT_TYPE,
+            type=self.queue,
+            correlation_id=asked.correlation_id,
+            delivery_mode=asked.delivery_mode,
+        )
+        if asked.delivery_mode != PERSISTENT:
+            # Where the caller is gone, the broker drops it.
+            channels.plain.basic_publish("", asked.reply_to, body, properties)
+            channels.plain.basic_ack(delivery.tag)
+            return
+        try:
+            channels.confirming.basic_publish("", asked.reply_to, body, properties, mandatory=True)
+        except UnroutableError:
+            # Somebody who can wait for ever asked, and its queue is not there: for people.
+            refuse(channels, self.queue, delivery, f"no reply queue {asked.reply_to}")
+        except NackError:
+            # The request waits and is tried again.
+            log.warning("%s: reply queue %s is full", self.queue, asked.reply_to)
+            time.sleep(REPLY_QUEUE_FULL_SECONDS)
+            channels.plain.basic_nack(delivery.tag, requeue=True)
+        else:
+            channels.plain.basic_ack(delivery.tag)
+
+
+class EventService(Generic[EventT]):
+    """Takes events with `handle`, which must be idempotent: they come again after a loss.
+
+    What is no event, and what alone makes `handle` fail, becomes a dead letter.
+    """
+
+    def __init__(
+        self, queue: str, event_type: type[EventT], handle: Callable[[Sequence[EventT]], Any]
+    ) -> None:
+        self.queue = queue
+        self._event_type = event_type
+        self._handle = handle
+
+    def work(self, channels: Channels, batch: list[Delivery]) -> None:
+        """Take a batch, or what of it can be taken."""
+        events: list[EventT] = []
+        good: list[Delivery] = []
+        for delivery in batch:
+            try:
+                events.append(self._event_type.model_validate_json(delivery.body))
+                good.append(delivery)
+            except ValidationError as error:
+                refuse(channels, self.queue, delivery, reasons(error))
+        if not good:
+            return
+        try:
+            self._handle(events)
+        except Exception:
+            if len(good) > 1:
+                for delivery in good:
+                    self.work(channels, [delivery])
+                return
+            log.exception("%s: an event cannot be handled", self.queue)
+            refuse(channels, self.queue, good[0], "it cannot be handled")
+            return
+        for delivery in good:
+            channels.plain.basic_ack(delivery.tag)
+
+
+def refuse(channels: Channels, queue: str, delivery: Delivery, reason: str) -> None:
+    """Make a dead letter of what can never be worked."""
+    asked = delivery.properties
+    name = log_name(queue, asked.message_id, asked.correlation_id, delivery.body)
+    log.error("%s is refused: %s", name, reason)
+    channels.plain.basic_reject(delivery.tag, requeue=False)
