@@ -4,6 +4,7 @@ Takes values and returns text; knows no page and asks nobody.
 """
 
 import re
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import lru_cache
 from zoneinfo import ZoneInfo
@@ -37,8 +38,12 @@ DEEDS = {
     Action.ACTIVATED: "started work",
     Action.CLOSED: "closed the ticket",
     Action.MESSAGE_SENT: "sent a message",
+    Action.DUPLICATE_MARKED: "marked it as a duplicate",
+    Action.DUPLICATE_UNMARKED: "said that it is no duplicate",
 }
 TITLE_MAX_CHARACTERS = 140
+# The model is calibrated: of what it says with less than this, four in ten are wrong, or more.
+SURE_FROM = 0.6
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
 # Largest first; months and years are rounded, the exact date stands beside them.
 AGES = (
@@ -93,10 +98,20 @@ def number(value: int) -> str:
 
 def mark(text: str, query: str) -> Markup:
     """Return the text with each word of the query, also inside a word, in `<mark>`."""
-    words = sorted({re.escape(word) for word in query.split()}, key=len, reverse=True)
-    if not words:
+    return _mark(text, query.split(), "({})")
+
+
+def mark_words(text: str, words: Iterable[str]) -> Markup:
+    """Return the text with each of the words, where it stands as a whole word, in `<mark>`."""
+    return _mark(text, words, r"(?<!\w)({})(?!\w)")
+
+
+def _mark(text: str, words: Iterable[str], pattern: str) -> Markup:
+    # The longest first: of "Wi-Fi" and "Fi" the text's own word is found.
+    choices = sorted({re.escape(word) for word in words if word}, key=len, reverse=True)
+    if not choices:
         return escape(text)
-    parts = re.split(f"({'|'.join(words)})", text, flags=re.IGNORECASE)
+    parts = re.split(pattern.format("|".join(choices)), text, flags=re.IGNORECASE)
     return Markup("").join(
         Markup("<mark>{}</mark>").format(part) if at % 2 else escape(part)
         for at, part in enumerate(parts)

@@ -59,13 +59,17 @@ class Renderer:
             "month_name": filters.month_name,
             "number": filters.number,
             "mark": filters.mark,
+            "mark_words": filters.mark_words,
             "local_time": clock.local_time,
             "moment": clock.moment,
             "when": clock.when,
             "ago": clock.ago,
         }
-        self._environment.globals |= {"static": assets.address, "timezone": settings.timezone.key}
-
+        self._environment.globals |= {
+            "static": assets.address,
+            "timezone": settings.timezone.key,
+            "sure_from": filters.SURE_FROM,
+        }
         self._rows: OrderedDict[tuple[int, int, str], str] = OrderedDict()
 
     def rows(self, tickets: Iterable[Ticket], now: datetime, query: str) -> str:

@@ -1,4 +1,4 @@
-"""The list and its filters; reporting a problem exactly once; hints while typing."""
+"""The list and its filters; reporting a problem exactly once."""
 
 import asyncio
 from uuid import uuid4
@@ -190,31 +190,3 @@ async def test_a_text_survives_a_crowd(people: MakePerson, serve: Serve) -> None
     assert (await person.see("/health/ready")).status == 200
     server.app[GATE]._places = asyncio.Semaphore(1)
     assert (await person.send("/tickets", text="typed", key="the-key")).status == 303
-
-
-async def test_hints_show_category_and_similar_tickets(user: Person, api: Api) -> None:
-    word = uuid4().hex
-    ticket = await api.open(f"The projector in room {word} shows no picture")
-    seen = await user.see("/tickets/hints", params={"text": f"projector in {word} is broken"})
-    assert seen.status == 200
-    assert "Technical / IT" in seen.text
-    assert f"/tickets/{ticket.id}" in seen.html
-    assert "<html" not in seen.html
-
-
-@pytest.mark.parametrize("text", ["", "short", "\x00" * 20])
-async def test_hints_never_fail(user: Person, text: str) -> None:
-    seen = await user.see("/tickets/hints", params={"text": text})
-    assert seen.status == 200
-    assert seen.text == ""
-
-
-async def test_hints_take_the_longest_text(user: Person) -> None:
-    seen = await user.see("/tickets/hints", params={"text": "水が出ない " * 1_600})
-    assert seen.status == 200
-
-
-async def test_hints_leave_out_what_is_away(people: MakePerson, serve: Serve) -> None:
-    url = await serve(ticket_api_url=NOWHERE, amqp_url=NO_BROKER)
-    seen = await people("user", url).see("/tickets/hints?text=the+projector+is+broken")
-    assert (seen.status, seen.text) == (200, "")

@@ -4,13 +4,15 @@ Only hints: a part that fails or is slow is left out, and nothing is ever blocke
 """
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 from aiohttp import web
 
 from contracts.messages import Classification
 from contracts.rest import SimilarTicket
 from contracts.vocabulary import Role
+from web.abandoned import while_awaited
 from web.classify import find_category
 from web.keys import RENDERER, RPC, TICKET_API
 from web.render import Page, html_response
@@ -20,31 +22,34 @@ from web.ticket_api import ApiError, TicketApi, Unavailable
 # A word or two say too little to compare; a beginning says enough.
 TEXT_MIN_CHARACTERS = 8
 TEXT_MAX_CHARACTERS = 1_000
-BECAUSE_SHOWN = 3
 
 
 @dataclass(frozen=True, kw_only=True)
 class HintsPage(Page):
-    classification: Classification | None = None
+    guess: Classification | None = None
     similar: tuple[SimilarTicket, ...] = ()
-
-    @property
-    def because(self) -> list[str]:
-        return self.classification.because[:BECAUSE_SHOWN] if self.classification else []
+    now: datetime
 
 
 async def show(request: web.Request) -> web.Response:
-    """Return the fragment under the text that is being typed."""
+    """Return the fragment under the text that is being typed.
+
+    Browsers abandon it with the next letters; then nobody works on it any more.
+    """
     role = require_role(request)
     text = request.query.get("text", "").strip()[:TEXT_MAX_CHARACTERS]
-    page = HintsPage(role=role)
+    page = HintsPage(role=role, now=datetime.now(UTC))
     if len(text) >= TEXT_MIN_CHARACTERS:
-        classification, similar = await asyncio.gather(
-            find_category(request.app[RPC], text),
-            _find_similar(request.app[TICKET_API], role, text),
-        )
-        page = HintsPage(role=role, classification=classification, similar=similar)
+        page = await while_awaited(request, _load(request, page, role, text))
     return html_response(request, request.app[RENDERER].page("hints.html", page))
+
+
+async def _load(request: web.Request, page: HintsPage, role: Role, text: str) -> HintsPage:
+    guess, similar = await asyncio.gather(
+        find_category(request.app[RPC], text),
+        _find_similar(request.app[TICKET_API], role, text),
+    )
+    return replace(page, guess=guess, similar=similar)
 
 
 async def _find_similar(api: TicketApi, role: Role, text: str) -> tuple[SimilarTicket, ...]:
