@@ -70,6 +70,10 @@ class TicketPage(Record):
     next: str | None
 
 
+class Tickets(Record):
+    items: list[Ticket]
+
+
 class Messages(Record):
     items: list[Message]
 
