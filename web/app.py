@@ -10,8 +10,9 @@ from bus.connection import end
 from bus.http import HANDLER_ARGS, Gate
 from bus.rpc_client import RpcClient
 from web.assets import Assets
+from web.classify import Because
 from web.forms import FORM_MAX_BYTES
-from web.keys import ASSETS, GATE, LIVE, RENDERER, RPC, SETTINGS, TICKET_API
+from web.keys import ASSETS, BECAUSE, GATE, LIVE, RENDERER, RPC, SETTINGS, TICKET_API
 from web.live import Live
 from web.metrics import measure
 from web.pages.errors import answer_errors
@@ -43,6 +44,7 @@ def build_app(settings: Settings) -> web.Application:
     app[RENDERER] = Renderer(settings, app[ASSETS])
     app[TICKET_API] = TicketApi(settings.ticket_api_url, settings.ticket_api_token)
     app[RPC] = RpcClient(settings.amqp_url, "web rpc")
+    app[BECAUSE] = Because(app[RPC])
     app[LIVE] = Live()
     app.cleanup_ctx.append(_clients)
     app.on_response_prepare.append(add_headers)

@@ -5,7 +5,7 @@ Takes values and returns text; knows no page and asks nobody.
 
 import re
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
@@ -39,11 +39,12 @@ DEEDS = {
     Action.CLOSED: "closed the ticket",
     Action.MESSAGE_SENT: "sent a message",
     Action.DUPLICATE_MARKED: "marked it as a duplicate",
-    Action.DUPLICATE_UNMARKED: "said that it is no duplicate",
+    Action.DUPLICATE_UNMARKED: "took back that it is a duplicate",
 }
 TITLE_MAX_CHARACTERS = 140
 # The model is calibrated: of what it says with less than this, four in ten are wrong, or more.
 SURE_FROM = 0.6
+LIKENESS = ((0.8, "almost the same"), (0.6, "much alike"), (0.0, "somewhat alike"))
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
 # Largest first; months and years are rounded, the exact date stands beside them.
 AGES = (
@@ -91,6 +92,16 @@ def month_name(month: str) -> str:
     return datetime.strptime(month, "%Y-%m").replace(tzinfo=UTC).strftime("%B %Y")
 
 
+def day(value: date) -> str:
+    """Return a day of the calendar as people read it."""
+    return value.strftime("%-d %b %Y")
+
+
+def percent(share: float) -> str:
+    """Return a share of 0-1 in whole percent."""
+    return f"{share:.0%}"
+
+
 def number(value: int) -> str:
     """Return a whole number with thin spaces between thousands."""
     return f"{value:,}".replace(",", "\u202f")
@@ -116,6 +127,11 @@ def _mark(text: str, words: Iterable[str], pattern: str) -> Markup:
         Markup("<mark>{}</mark>").format(part) if at % 2 else escape(part)
         for at, part in enumerate(parts)
     )
+
+
+def likeness(score: float) -> str:
+    """Return in words how much a ticket is like another, from a score of 0-1."""
+    return next(words for least, words in LIKENESS if score >= least)
 
 
 class Clock:

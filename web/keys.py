@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from bus.http import Gate
     from bus.rpc_client import RpcClient
     from web.assets import Assets
+    from web.classify import Because
     from web.live import Live
     from web.render import Renderer
     from web.settings import Settings
@@ -19,4 +20,5 @@ ASSETS: "web.AppKey[Assets]" = web.AppKey("assets")
 RENDERER: "web.AppKey[Renderer]" = web.AppKey("renderer")
 TICKET_API: "web.AppKey[TicketApi]" = web.AppKey("ticket_api")
 RPC: "web.AppKey[RpcClient]" = web.AppKey("rpc")
+BECAUSE: "web.AppKey[Because]" = web.AppKey("because")
 LIVE: "web.AppKey[Live]" = web.AppKey("live")

@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from web.pages import analytics, entry, health, hints, static, stream, ticket, tickets
+from web.pages import analytics, classifier, entry, health, hints, static, stream, ticket, tickets
 
 ID = "{id:[0-9]{1,16}}"
 ANALYSIS = "{analysis:unclosed|resolution|active}"
@@ -19,9 +19,11 @@ ROUTES = (
     web.post(f"/tickets/{ID}/category", ticket.correct_category),
     web.post(f"/tickets/{ID}/status", ticket.move),
     web.post(f"/tickets/{ID}/messages", ticket.send_message),
+    web.post(f"/tickets/{ID}/duplicate", ticket.mark_duplicate),
     web.get("/analytics", analytics.choose),
     web.get(f"/analytics/{ANALYSIS}", analytics.show),
     web.get(f"/analytics/{ANALYSIS}.{{kind:svg|csv}}", analytics.download),
+    web.get("/classifier", classifier.show),
     web.get("/live", stream.show, allow_head=False),
     web.get("/health/live", health.live),
     web.get("/health/ready", health.ready),

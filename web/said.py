@@ -13,6 +13,8 @@ SENTENCES = {
     "active": "Work has started.",
     "closed": "The ticket is closed.",
     "message": "The message is sent.",
+    "duplicate": "The ticket is marked as a duplicate.",
+    "no duplicate": "The ticket is no duplicate any more.",
 }
 
 

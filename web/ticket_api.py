@@ -19,6 +19,7 @@ from contracts.rest import (
     EditTicket,
     History,
     HistoryItem,
+    MarkDuplicate,
     Message,
     Messages,
     MoveTicket,
@@ -29,6 +30,7 @@ from contracts.rest import (
     SimilarTickets,
     Ticket,
     TicketPage,
+    Tickets,
     field_errors,
 )
 from contracts.vocabulary import Category, Role
@@ -44,7 +46,8 @@ CONNECTIONS_MAX = 200
 # Once more after a lost connection: the service was restarted, or a replica took over.
 TRIES = 2
 RETRY_SECONDS = 0.1
-SIMILAR_SHOWN = 3
+SIMILAR_TO_TEXT = 3
+SIMILAR_TO_TICKET = 5
 
 BodyT = TypeVar("BodyT", bound=BaseModel)
 Params = Sequence[tuple[str, str]]
@@ -115,9 +118,20 @@ class TicketApi:
 
     async def similar(self, role: Role, text: str) -> list[SimilarTicket]:
         """Return open and active tickets about the same problem, best first."""
-        params = [("text", text), ("limit", str(SIMILAR_SHOWN))]
+        params = [("text", text), ("limit", str(SIMILAR_TO_TEXT))]
         found = await self._call(SimilarTickets, "GET", "/v1/tickets/similar", role, params=params)
         return found.items
+
+    async def similar_to(self, role: Role, ticket_id: int) -> list[SimilarTicket]:
+        """Return other tickets about the same problem as a ticket, best first."""
+        path = f"/v1/tickets/{ticket_id}/similar"
+        params = [("limit", str(SIMILAR_TO_TICKET))]
+        return (await self._call(SimilarTickets, "GET", path, role, params=params)).items
+
+    async def duplicates(self, role: Role, ticket_id: int) -> list[Ticket]:
+        """Return the tickets that are marked as duplicates of a ticket."""
+        path = f"/v1/tickets/{ticket_id}/duplicates"
+        return (await self._call(Tickets, "GET", path, role)).items
 
     async def open_ticket(
         self, role: Role, description: str, category: Category | None, key: UUID
@@ -136,6 +150,16 @@ class TicketApi:
         """Move a ticket one step forward."""
         path = f"/v1/tickets/{ticket_id}/status"
         return await self._call(Ticket, "PUT", path, role, body=_body(MoveTicket, status=status))
+
+    async def mark_duplicate(self, role: Role, ticket_id: int, original_id: int) -> Ticket:
+        """Say that helpdesk goes on in another ticket."""
+        path = f"/v1/tickets/{ticket_id}/duplicate_of"
+        body = _body(MarkDuplicate, ticket=original_id)
+        return await self._call(Ticket, "PUT", path, role, body=body)
+
+    async def unmark_duplicate(self, role: Role, ticket_id: int) -> Ticket:
+        """Say that a ticket is no duplicate after all."""
+        return await self._call(Ticket, "DELETE", f"/v1/tickets/{ticket_id}/duplicate_of", role)
 
     async def send_message(self, role: Role, ticket_id: int, text: str, key: UUID) -> Message:
         """Add a message to a ticket; the same key again answers the same message."""
@@ -214,7 +238,7 @@ class TicketApi:
         return await self._send(method, path, headers, params, data, tries - 1)
 
 
-def _body(body_type: type[BodyT], **fields: str | None) -> BodyT:
+def _body(body_type: type[BodyT], **fields: str | int | None) -> BodyT:
     # The service would refuse it with the same words; this saves the way there.
     try:
         return body_type.model_validate(fields)

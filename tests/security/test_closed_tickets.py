@@ -67,7 +67,7 @@ async def test_a_user_s_page_says_that_it_was_closed_and_when(user: Person, clos
     assert "It was closed on" in seen.text
 
 
-@pytest.mark.parametrize("address", ["description", "messages", "category", "status"])
+@pytest.mark.parametrize("address", ["description", "messages", "category", "status", "duplicate"])
 async def test_a_refused_change_of_it_shows_no_word(
     user: Person, closed: Closed, address: str
 ) -> None:
@@ -80,6 +80,7 @@ async def test_a_refused_change_of_it_shows_no_word(
             was="",
             category="facility_management",
             status="open",
+            of="1",
         )
         assert seen.status in (403, 409)
         assert closed.word not in seen.html

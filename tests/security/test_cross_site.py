@@ -35,6 +35,7 @@ FORMS = {
     "/tickets/{id}/category": {"category": "facility_management", "version": "1"},
     "/tickets/{id}/status": {"status": "active"},
     "/tickets/{id}/messages": {"text": "from another site"},
+    "/tickets/{id}/duplicate": {"of": "1"},
 }
 
 

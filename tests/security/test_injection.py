@@ -75,6 +75,9 @@ REFLECTED = [
     *[("/tickets", name, PAYLOAD) for name in ("opened_from", "opened_to", "sort", "limit")],
     ("/tickets", "status", f"open&status={SHORT}"),
     ("/tickets/hints", "text", PAYLOAD),
+    ("/classifier", "text", PAYLOAD),
+    ("/classifier", "text", f"{PAYLOAD} the printer burns"),
+    ("/classifier", "text", f"{PAYLOAD}\x07"),
     ("/analytics/unclosed", "last", PAYLOAD),
     ("/analytics/unclosed", "unit", PAYLOAD),
     ("/analytics/unclosed.svg", "last", PAYLOAD),
@@ -119,6 +122,7 @@ FORMS = [
     ("/tickets/{id}/messages", {"text": f"{PAYLOAD}\x07", "key": PAYLOAD}),
     ("/tickets/{id}/category", {"category": PAYLOAD, "version": PAYLOAD, "was": PAYLOAD}),
     ("/tickets/{id}/status", {"status": PAYLOAD}),
+    ("/tickets/{id}/duplicate", {"of": PAYLOAD}),
     ("/tickets/999999999/messages", {"text": PAYLOAD, "key": PAYLOAD}),
 ]
 
@@ -148,7 +152,7 @@ async def test_an_unsent_text_comes_back_as_text(
 
 
 async def test_pages_have_nothing_inline(helpdesk: Person, poisoned: int) -> None:
-    for path in ("/", "/tickets", f"/tickets/{poisoned}", "/analytics", "/nope"):
+    for path in ("/", "/tickets", f"/tickets/{poisoned}", "/analytics", "/classifier", "/nope"):
         await ask(helpdesk, "GET", path)
     for name in ANALYSES:
         await ask(helpdesk, "GET", f"/analytics/{name}")

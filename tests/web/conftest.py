@@ -1,5 +1,6 @@
 """People without a browser: the web tier over HTTP, the real ticket service behind it."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -7,13 +8,18 @@ from dataclasses import replace
 from html import unescape
 from typing import Any, Protocol
 
+import aio_pika
 import aiohttp
 import pytest
+from aio_pika.abc import AbstractIncomingMessage
+from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from contracts.rest import Ticket
-from tests.conftest import Stack
+from contracts.topology import RPC_CLASSIFY
+from tests.conftest import Broker, Stack
 from web.app import build_app
+from web.keys import RPC
 from web.settings import Settings, read_settings
 
 NOWHERE = "http://127.0.0.1:9"
@@ -125,6 +131,37 @@ async def serve(settings: Settings) -> AsyncIterator[Serve]:
             return await exits.enter_async_context(server)
 
         yield start
+
+
+class HungClassifier:
+    """A worker that takes requests and never answers, and a web tier that asks it."""
+
+    def __init__(self, app: web.Application, address: tuple[str, int], person: Person) -> None:
+        self.app = app
+        self.address = address
+        self.person = person
+        self.taken: asyncio.Queue[AbstractIncomingMessage] = asyncio.Queue()
+
+
+@pytest.fixture
+async def hung(settings: Settings, broker: Broker) -> AsyncIterator[HungClassifier]:
+    app = build_app(replace(settings, amqp_url=broker.url("web")))
+    runner = web.AppRunner(app)  # as in production; a TestServer cancels every handler
+    await runner.setup()
+    async with await aio_pika.connect(broker.admin_url) as connection:
+        try:
+            await web.TCPSite(runner, "127.0.0.1", 0).start()
+            host, port = runner.addresses[0]
+            person = Person(f"http://{host}:{port}", "user")
+            hung = HungClassifier(app, (host, port), person)
+            queue = await (await connection.channel()).get_queue(RPC_CLASSIFY)
+            await queue.consume(hung.taken.put)
+            while not app[RPC].is_connected:
+                await asyncio.sleep(0.01)
+            yield hung
+            await person.session.close()
+        finally:
+            await runner.cleanup()
 
 
 class Api:

@@ -50,18 +50,44 @@ def test_every_word_of_the_vocabulary_has_its_own_label() -> None:
         assert len({labels[member] for member in members}) == len(list(members)) == len(labels)
 
 
-@given(st.text(), st.text())
-def test_marked_text_is_the_text_and_safe(text: str, query: str) -> None:
-    marked = filters.mark(text, query)
-    bare = marked.replace("<mark>", "").replace("</mark>", "")
-    assert Markup(bare).unescape() == Markup(filters.escape(text)).unescape()
-    assert "<" not in bare
+@given(st.text(), st.lists(st.text()))
+def test_marked_text_is_the_text_and_safe(text: str, words: list[str]) -> None:
+    for marked in (filters.mark(text, " ".join(words)), filters.mark_words(text, words)):
+        bare = marked.replace("<mark>", "").replace("</mark>", "")
+        assert Markup(bare).unescape() == Markup(filters.escape(text)).unescape()
+        assert "<" not in bare
 
 
 def test_found_words_are_marked_also_inside_words() -> None:
     assert filters.mark("The Printer prints", "print") == (
         "The <mark>Print</mark>er <mark>print</mark>s"
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "marked"),
+    [
+        ("The lift, the LIFT; lifts", ["lift"], "The [lift], the [LIFT]; lifts"),
+        ("Wi-Fi and Fi", ["Fi", "Wi-Fi"], "[Wi-Fi] and [Fi]"),
+        ("un più, piu", ["più"], "un [più], piu"),
+        ("a.b a+b", ["a+b"], "a.b [a+b]"),
+        ("rock & roll", ["amp", "roll"], "rock &amp; [roll]"),
+        ("Hörsaal\nKälte", ["Kälte", "hörsaal"], "[Hörsaal]\n[Kälte]"),
+        ("nothing", [], "nothing"),
+        ("nothing", [""], "nothing"),
+    ],
+)
+def test_deciding_words_are_marked_as_whole_words(text: str, words: list[str], marked: str) -> None:
+    found = filters.mark_words(text, words)
+    assert found.replace("<mark>", "[").replace("</mark>", "]") == marked
+
+
+def test_a_score_has_its_word() -> None:
+    assert [filters.likeness(score) for score in (0, 0.6, 1)] == [
+        "somewhat alike",
+        "much alike",
+        "almost the same",
+    ]
 
 
 def test_a_month_is_a_campus_month() -> None:

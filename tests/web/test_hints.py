@@ -2,22 +2,22 @@
 
 import asyncio
 import time
-from dataclasses import replace
 from uuid import uuid4
 
-import aio_pika
 import pytest
-from aio_pika.abc import AbstractIncomingMessage
-from aiohttp import web
 from prometheus_client import REGISTRY
 
-from contracts.topology import RPC_CLASSIFY
-from tests.conftest import Broker
-from tests.web.conftest import NO_BROKER, NOWHERE, Api, MakePerson, Person, Serve
-from web.app import build_app
+from tests.web.conftest import (
+    NO_BROKER,
+    NOWHERE,
+    Api,
+    HungClassifier,
+    MakePerson,
+    Person,
+    Serve,
+)
 from web.classify import CLASSIFY_SECONDS
 from web.keys import RPC
-from web.settings import Settings
 
 
 async def hints(person: Person, text: str) -> str:
@@ -31,7 +31,7 @@ async def test_hints_show_category_words_and_similar_tickets(user: Person, api: 
     word = uuid4().hex
     ticket = await api.open(f"The projector in room {word} shows no picture")
     seen = await user.see("/tickets/hints", params={"text": f"projector in {word} is broken"})
-    assert "This goes to Technical / IT – quite sure, because of “ projector ”" in seen.text
+    assert "This goes to Technical / IT – quite sure, because of “" in seen.text
     assert '“<mark dir="auto">projector</mark>”' in seen.html
     assert f'<a href="/tickets/{ticket.id}" dir="auto">' in seen.html
     assert f"{word} shows no picture Open just now" in seen.text
@@ -57,42 +57,22 @@ async def test_hints_leave_out_what_is_away(people: MakePerson, serve: Serve) ->
     assert await hints(people("user", server), "the projector is broken") == ""
 
 
-async def test_an_abandoned_request_ends_its_work_and_harms_no_other(
-    settings: Settings, broker: Broker
-) -> None:
-    app = build_app(replace(settings, amqp_url=broker.url("web")))
-    runner = web.AppRunner(app)  # as in production; a TestServer cancels every handler
-    await runner.setup()
-    connection = await aio_pika.connect(broker.admin_url)
-    try:
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        # A worker that takes requests and never answers.
-        taken: asyncio.Queue[AbstractIncomingMessage] = asyncio.Queue()
-        channel = await connection.channel()
-        await (await channel.get_queue(RPC_CLASSIFY)).consume(taken.put)
-        while not app[RPC].is_connected:
-            await asyncio.sleep(0.01)
-        host, port = runner.addresses[0]
-        readers = [await asyncio.open_connection(host, port) for _ in range(2)]
-        for _, writer in readers:
-            writer.write(
-                b"GET /tickets/hints?text=the+projector+is+broken HTTP/1.1\r\n"
-                b"Host: here\r\nCookie: role=user\r\n\r\n"
-            )
-            await taken.get()
-        before, left_at = _abandoned(), time.perf_counter()
-        readers[0][1].close()
-        while _abandoned() == before:
-            await asyncio.sleep(0.01)
-        assert time.perf_counter() - left_at < CLASSIFY_SECONDS / 2
-        assert app[RPC].is_connected
-        answer = await readers[1][0].readline()
-        assert answer == b"HTTP/1.1 200 OK\r\n"
-        readers[1][1].close()
-    finally:
-        await connection.close()
-        await runner.cleanup()
+async def test_an_abandoned_request_ends_its_work_and_harms_no_other(hung: HungClassifier) -> None:
+    readers = [await asyncio.open_connection(*hung.address) for _ in range(2)]
+    for _, writer in readers:
+        writer.write(
+            b"GET /tickets/hints?text=the+projector+is+broken HTTP/1.1\r\n"
+            b"Host: here\r\nCookie: role=user\r\n\r\n"
+        )
+        await hung.taken.get()
+    before, left_at = _abandoned(), time.perf_counter()
+    readers[0][1].close()
+    while _abandoned() == before:
+        await asyncio.sleep(0.01)
+    assert time.perf_counter() - left_at < CLASSIFY_SECONDS / 2
+    assert hung.app[RPC].is_connected
+    assert await readers[1][0].readline() == b"HTTP/1.1 200 OK\r\n"
+    readers[1][1].close()
 
 
 def _abandoned() -> float:

@@ -23,7 +23,8 @@ async def test_a_ticket_shows_everything(user: Person, helpdesk: Person, api: Ap
     for person in (user, helpdesk):
         seen = await person.see(f"/tickets/{ticket.id}")
         assert '<p id="description" class="text" dir="auto">' in seen.html
-        assert "&lt;script&gt;alert(1)&lt;/script&gt;\n  two  spaces</p>" in seen.html
+        unmarked = seen.html.replace("<mark>", "").replace("</mark>", "")
+        assert "&lt;script&gt;alert(1)&lt;/script&gt;\n  two  spaces</p>" in unmarked
         assert "<script>alert" not in seen.html
         assert "We look at it &lt;b&gt;now&lt;/b&gt;" in seen.html
         for words in ("Open", "Technical / IT assigned automatically", "Opened", "not yet"):

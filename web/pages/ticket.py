@@ -16,9 +16,10 @@ from aiohttp import web
 from contracts.fields import ID_MAX
 from contracts.rest import Ticket
 from contracts.vocabulary import Category, Role, Status
+from web.around import Around, find_around, may_be_marked
 from web.filters import DEEDS, LABELS
 from web.forms import key_of, read_form, read_number, reason
-from web.keys import LIVE, TICKET_API
+from web.keys import BECAUSE, LIVE, TICKET_API
 from web.render import Page, blocks_response, page_response, wants_fragment
 from web.role import require_role
 from web.said import SENTENCES, find_said, forget_said, redirect
@@ -27,11 +28,16 @@ from web.ticket_api import ApiError, Thread
 TEMPLATE = "ticket.html"
 # What a live update replaces: everything but the box for a new message. The browser leaves an
 # open editor alone too (`morphSkip` in base.html).
-LIVE_BLOCKS = ("head", "freshness", "description", "editor", "actions", "thread", "history")
+LIVE_BLOCKS = (
+    *("head", "freshness", "description", "because", "editor"),
+    *("actions", "twins", "thread", "history"),
+)
 # Each try loses against one more change in between; people never get near that.
 EDIT_TRIES = 4
 # Where the focus goes after a change that takes away the button that was pressed.
-FOCUS_AFTER = {"description": "editor", "active": "title", "closed": "title"}
+FOCUS_AFTER = {"description": "editor"} | dict.fromkeys(
+    ("active", "closed", "duplicate", "no duplicate"), "title"
+)
 
 
 @dataclass(frozen=True)
@@ -62,12 +68,23 @@ class Reply:
     error: str = ""
 
 
+@dataclass(frozen=True)
+class Marking:
+    """The form that names the ticket of which this one is a duplicate."""
+
+    number: str = ""
+    error: str = ""
+
+
 @dataclass(frozen=True, kw_only=True)
 class TicketPage(Page):
     ticket: Ticket
+    because: list[str]
+    around: Around
     thread: Thread
     editor: Editor
     reply: Reply
+    marking: Marking = Marking()
     now: datetime
     since: int
     focus: str = ""
@@ -84,6 +101,10 @@ class TicketPage(Page):
     @property
     def is_closed(self) -> bool:
         return self.ticket.status is Status.CLOSED
+
+    @property
+    def may_be_marked(self) -> bool:
+        return self.is_helpdesk and may_be_marked(self.ticket)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,6 +188,30 @@ async def send_message(request: web.Request) -> web.Response:
     return await _done(request, role, ticket_id, "message", ["reply"])
 
 
+async def mark_duplicate(request: web.Request) -> web.Response:
+    """Say of which ticket this one is a duplicate, or with an empty number that it is none."""
+    role, ticket_id = require_role(request), _ticket_id(request)
+    number = (await read_form(request)).get("of", "").strip()
+    original_id = read_number(number.removeprefix("#"))
+    api = request.app[TICKET_API]
+    if not number:
+        await api.unmark_duplicate(role, ticket_id)
+        return await _done(request, role, ticket_id, "no duplicate")
+    if not original_id:
+        marking = Marking(number, "Type the number of a ticket, such as 12.")
+        return await _again(request, role, ticket_id, 422, ["twins"], marking=marking)
+    try:
+        await api.mark_duplicate(role, ticket_id, original_id)
+    except ApiError as error:
+        problem = error.problem
+        reasons = [wrong.message for wrong in problem.errors or () if wrong.field == "ticket"]
+        if not reasons:
+            raise
+        marking = Marking(number, f"That is not possible: {'; '.join(reasons)}.")
+        return await _again(request, role, ticket_id, problem.status, ["twins"], marking=marking)
+    return await _done(request, role, ticket_id, "duplicate")
+
+
 async def _edit(
     request: web.Request,
     role: Role,
@@ -216,11 +261,23 @@ def _editor(ticket: Ticket, text: str = "", theirs: str | None = None) -> Editor
 async def _load(request: web.Request, role: Role, ticket_id: int) -> TicketPage:
     since = request.app[LIVE].position
     api = request.app[TICKET_API]
-    ticket, thread = await asyncio.gather(api.ticket(role, ticket_id), api.thread(role, ticket_id))
+
+    async def ask_by_ticket() -> tuple[Ticket, list[str], Around]:
+        ticket = await api.ticket(role, ticket_id)
+        because, around = await asyncio.gather(
+            request.app[BECAUSE].words(ticket), find_around(api, role, ticket)
+        )
+        return ticket, because, around
+
+    (ticket, because, around), thread = await asyncio.gather(
+        ask_by_ticket(), api.thread(role, ticket_id)
+    )
     return TicketPage(
         role=role,
         section="tickets",
         ticket=ticket,
+        because=because,
+        around=around,
         thread=thread,
         editor=_editor(ticket),
         reply=Reply(str(uuid4())),
@@ -260,11 +317,18 @@ async def _again(
     *,
     editor: Editor | None = None,
     reply: Reply | None = None,
+    marking: Marking = Marking(),
     alert: str = "",
 ) -> web.Response:
     """Answer a change that was not made, with the typed text."""
     page = await _load(request, role, ticket_id)
-    page = replace(page, editor=editor or page.editor, reply=reply or page.reply, alert=alert)
+    page = replace(
+        page,
+        editor=editor or page.editor,
+        reply=reply or page.reply,
+        marking=marking,
+        alert=alert,
+    )
     if wants_fragment(request):
         return _blocks(request, page, names, () if alert else names, status)
     return page_response(request, TEMPLATE, page, status=status)
