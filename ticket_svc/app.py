@@ -7,9 +7,10 @@ from aiohttp import web
 
 from bus.connection import end
 from bus.http import HANDLER_ARGS, Gate
-from ticket_svc.categorised import make_consumer
+from bus.rpc_client import RpcClient
+from ticket_svc import categorised, embedded
 from ticket_svc.database import POOL_MAX_CONNECTIONS, create_pool
-from ticket_svc.keys import API_TOKEN, CONSUMER, GATE, OPENAPI, POOL, RELAY
+from ticket_svc.keys import API_TOKEN, GATE, OPENAPI, POOL, RELAY, RPC, SESSIONS
 from ticket_svc.middlewares import authenticate, measure, wake_relay
 from ticket_svc.openapi import describe_api
 from ticket_svc.problems import answer_problems
@@ -52,11 +53,18 @@ def build_app(settings: Settings) -> web.Application:
             yield
 
     async def carry_messages(app: web.Application) -> AsyncIterator[None]:
-        relay = app[RELAY] = Relay(app[POOL])
-        consumer = app[CONSUMER] = make_consumer(app[POOL], relay)
+        url, pool = settings.amqp_url, app[POOL]
+        relay = app[RELAY] = Relay(pool)
+        rpc = app[RPC] = RpcClient(url, "ticket_svc rpc")
+        categories = categorised.make_consumer(pool, relay)
+        vectors = embedded.make_consumer(pool)
+        app[SESSIONS] = (relay, rpc, categories, vectors)
         tasks = [
-            asyncio.create_task(relay.run(settings.amqp_url, "ticket_svc relay")),
-            asyncio.create_task(consumer.run(settings.amqp_url, "ticket_svc categorised")),
+            asyncio.create_task(relay.run(url, "ticket_svc relay")),
+            asyncio.create_task(rpc.run()),
+            asyncio.create_task(categories.run(url, "ticket_svc categorised")),
+            asyncio.create_task(vectors.run(url, "ticket_svc embedded")),
+            asyncio.create_task(embedded.ask_for_missing(pool, relay, rpc)),
         ]
         yield
         await end(*tasks)

@@ -15,6 +15,8 @@ ACQUIRE_SECONDS = 1.0
 COMMAND_SECONDS = 10.0
 # Below this share of common trigrams two reports are not about the same problem.
 SIMILAR_MIN_SCORE = "0.3"
+# So many of the nearest vectors are looked at, before places decide among them.
+HNSW_CANDIDATES = 100
 
 DATABASE_AWAY: tuple[type[Exception], ...] = (
     asyncpg.PostgresConnectionError,
@@ -42,6 +44,7 @@ def create_pool(database_url: str) -> Pool:
             "jit": "off",
             "TimeZone": "UTC",
             "pg_trgm.word_similarity_threshold": SIMILAR_MIN_SCORE,
+            "hnsw.ef_search": str(HNSW_CANDIDATES),
         },
     )
 

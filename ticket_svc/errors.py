@@ -66,6 +66,10 @@ class WrongStep(Refused):
     """The status moves one step at a time, forward only."""
 
 
+class DuplicateChain(Refused):
+    """A ticket is a duplicate of one that is none itself."""
+
+
 class Stale(Refused):
     """The ticket changed after the caller read it."""
 

@@ -5,9 +5,9 @@ from contextlib import aclosing
 from aiohttp import ETag, hdrs, web
 from pydantic import BaseModel
 
-from contracts.rest import EditTicket, MoveTicket, OpenTicket, SendMessage, Ticket
-from ticket_svc import tickets
-from ticket_svc.keys import OPENAPI, POOL, ROLE
+from contracts.rest import EditTicket, MarkDuplicate, MoveTicket, OpenTicket, SendMessage, Ticket
+from ticket_svc import duplicates, similar, tickets
+from ticket_svc.keys import OPENAPI, POOL, ROLE, RPC
 from ticket_svc.parsing import (
     matches_none,
     read_body,
@@ -16,7 +16,7 @@ from ticket_svc.parsing import (
     read_if_match,
     read_query,
 )
-from ticket_svc.queries import ListQuery, SimilarQuery
+from ticket_svc.queries import ListQuery, SimilarQuery, SimilarTextQuery
 
 NDJSON = "application/x-ndjson"
 
@@ -60,10 +60,21 @@ async def count_tickets(request: web.Request) -> web.Response:
     return _answer(await tickets.count_tickets(request.app[POOL]))
 
 
-async def list_similar(request: web.Request) -> web.Response:
-    """Return tickets about the same problem."""
-    query = read_query(request, SimilarQuery)
-    return _answer(await tickets.list_similar(request.app[POOL], query))
+async def list_similar_to_text(request: web.Request) -> web.Response:
+    """Return tickets about the same problem as a text."""
+    query = read_query(request, SimilarTextQuery)
+    app = request.app
+    return _answer(await similar.list_similar_to_text(app[POOL], app[RPC], query.text, query.limit))
+
+
+async def list_similar_to_ticket(request: web.Request) -> web.Response:
+    """Return other tickets about the same problem as a ticket."""
+    limit = read_query(request, SimilarQuery).limit
+    return _answer(
+        await similar.list_similar_to_ticket(
+            request.app[POOL], request[ROLE], read_id(request), limit
+        )
+    )
 
 
 async def export_tickets(request: web.Request) -> web.StreamResponse:
@@ -112,6 +123,31 @@ async def move_ticket(request: web.Request) -> web.Response:
     step = await read_body(request, MoveTicket)
     return _ticket_answer(
         await tickets.move_ticket(request.app[POOL], request[ROLE], ticket_id, step.status)
+    )
+
+
+async def mark_duplicate(request: web.Request) -> web.Response:
+    """Point a ticket to the one where helpdesk goes on."""
+    ticket_id = read_id(request)
+    original = await read_body(request, MarkDuplicate)
+    return _ticket_answer(
+        await duplicates.mark_duplicate(
+            request.app[POOL], request[ROLE], ticket_id, original.ticket
+        )
+    )
+
+
+async def unmark_duplicate(request: web.Request) -> web.Response:
+    """Say that a ticket is no duplicate after all."""
+    return _ticket_answer(
+        await duplicates.unmark_duplicate(request.app[POOL], request[ROLE], read_id(request))
+    )
+
+
+async def list_duplicates(request: web.Request) -> web.Response:
+    """Return the duplicates of a ticket."""
+    return _answer(
+        await duplicates.list_duplicates(request.app[POOL], request[ROLE], read_id(request))
     )
 
 

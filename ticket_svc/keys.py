@@ -1,20 +1,30 @@
 """Where the application and a request keep what handlers need."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Protocol
 
 from aiohttp import web
 
 from contracts.vocabulary import Role
 
 if TYPE_CHECKING:
-    from bus.consumer import BatchConsumer
     from bus.http import Gate
+    from bus.rpc_client import RpcClient
     from ticket_svc.database import Pool
     from ticket_svc.relay import Relay
 
+
+class Session(Protocol):
+    """Something that lives on a connection to the broker."""
+
+    @property
+    def is_connected(self) -> bool:
+        """Tell whether it works now."""
+
+
 POOL: web.AppKey["Pool"] = web.AppKey("POOL")
 RELAY: web.AppKey["Relay"] = web.AppKey("RELAY")
-CONSUMER: web.AppKey["BatchConsumer[Any]"] = web.AppKey("CONSUMER")
+RPC: web.AppKey["RpcClient"] = web.AppKey("RPC")
+SESSIONS: web.AppKey["tuple[Session, ...]"] = web.AppKey("SESSIONS")
 GATE: web.AppKey["Gate"] = web.AppKey("GATE")
 API_TOKEN = web.AppKey("API_TOKEN", str)
 OPENAPI = web.AppKey("OPENAPI", str)

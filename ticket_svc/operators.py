@@ -6,7 +6,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, Gauge, generate_latest
 
 from ticket_svc import outbox
 from ticket_svc.database import DATABASE_AWAY, acquire
-from ticket_svc.keys import CONSUMER, GATE, POOL, RELAY
+from ticket_svc.keys import GATE, POOL, SESSIONS
 
 # Away, or not migrated yet.
 _NO_ANSWER: tuple[type[Exception], ...] = (asyncpg.PostgresError, *DATABASE_AWAY)
@@ -29,7 +29,7 @@ async def ready(request: web.Request) -> web.Response:
         body = {"status": "stopping", "missing": [], "degraded": []}
         return web.json_response(body, status=503)
     missing = [] if await _read_outbox_depth(request) is not None else ["database"]
-    is_connected = app[RELAY].is_connected and app[CONSUMER].is_connected
+    is_connected = all(session.is_connected for session in app[SESSIONS])
     body = {
         "status": "unready" if missing else "ready",
         "missing": missing,

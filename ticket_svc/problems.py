@@ -45,6 +45,11 @@ KIND_OF_REFUSAL: dict[type[errors.Refused], Kind] = {
     errors.WrongStep: Kind(
         HTTPStatus.CONFLICT, "wrong_step", "A ticket moves from open to active to closed."
     ),
+    errors.DuplicateChain: Kind(
+        HTTPStatus.CONFLICT,
+        "duplicate_chain",
+        "A duplicate points to a ticket that is not a duplicate itself.",
+    ),
     errors.Stale: Kind(
         HTTPStatus.PRECONDITION_FAILED, "stale", "The ticket was changed since you read it."
     ),

@@ -123,7 +123,12 @@ class ListQuery(Query):
 
 
 class SimilarQuery(Query):
+    """How many similar tickets to show."""
+
+    limit: Annotated[int, Field(ge=1, le=SIMILAR_MAX_ITEMS)] = SIMILAR_DEFAULT_ITEMS
+
+
+class SimilarTextQuery(SimilarQuery):
     """What a person is typing, and how many similar tickets to show."""
 
     text: Description
-    limit: Annotated[int, Field(ge=1, le=SIMILAR_MAX_ITEMS)] = SIMILAR_DEFAULT_ITEMS

@@ -15,7 +15,13 @@ from prometheus_client import Counter
 from bus.connection import keep_session
 from bus.rpc import CONTENT_TYPE
 from contracts.messages import Event
-from contracts.topology import EXCHANGE_TICKETS, RPC_CLASSIFY, TICKET_CATEGORISED
+from contracts.topology import (
+    EXCHANGE_TICKETS,
+    RPC_CLASSIFY,
+    RPC_EMBED,
+    TICKET_CATEGORISED,
+    TICKET_EMBEDDED,
+)
 from ticket_svc import outbox
 from ticket_svc.database import DATABASE_AWAY, Pool, acquire
 from ticket_svc.outbox import Outgoing
@@ -28,6 +34,12 @@ GATHER_SECONDS = 0.01
 POLL_SECONDS = 1.0
 # Far below the time after which the database ends an idle transaction.
 CONFIRM_TIMEOUT_SECONDS = 10.0
+
+# By the queue that is asked: where the answer goes, and what names the ticket in it.
+REQUESTS: dict[str, tuple[str, str]] = {
+    RPC_CLASSIFY: (TICKET_CATEGORISED, "{ticket_id}"),
+    RPC_EMBED: (TICKET_EMBEDDED, "{ticket_id}.{version}"),
+}
 
 PUBLISHED_TOTAL = Counter("ticket_relay_published_total", "Messages that RabbitMQ confirmed.")
 REFUSED_TOTAL = Counter("ticket_relay_refused_total", "Messages that RabbitMQ refused.")
@@ -123,10 +135,10 @@ async def _publish(
         message_id=f"{outgoing.ticket_id}.{outgoing.version}",
         delivery_mode=DeliveryMode.PERSISTENT,
     )
-    if outgoing.type == RPC_CLASSIFY:
+    if outgoing.type in REQUESTS:
         # Waits in the queue for ever, and its answer in another one.
-        message.correlation_id = str(outgoing.ticket_id)
-        message.reply_to = TICKET_CATEGORISED
+        message.reply_to, name = REQUESTS[outgoing.type]
+        message.correlation_id = name.format_map(outgoing._asdict())
         await requests.publish(
             message, outgoing.type, mandatory=True, timeout=CONFIRM_TIMEOUT_SECONDS
         )

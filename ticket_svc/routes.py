@@ -10,6 +10,7 @@ from contracts.rest import (
     Counts,
     EditTicket,
     History,
+    MarkDuplicate,
     Message,
     Messages,
     MoveTicket,
@@ -18,10 +19,12 @@ from contracts.rest import (
     SimilarTickets,
     Ticket,
     TicketPage,
+    Tickets,
 )
 from ticket_svc import handlers, operators
 from ticket_svc.errors import (
     ClosedToUsers,
+    DuplicateChain,
     Forbidden,
     KeyReused,
     MatchRequired,
@@ -31,7 +34,7 @@ from ticket_svc.errors import (
     WrongStep,
 )
 from ticket_svc.parsing import IDEMPOTENCY_KEY
-from ticket_svc.queries import ListQuery, Query, SimilarQuery
+from ticket_svc.queries import ListQuery, Query, SimilarQuery, SimilarTextQuery
 
 
 class Route(NamedTuple):
@@ -69,9 +72,9 @@ REST = (
         Ticket, refusals=(Forbidden,), content_type=handlers.NDJSON,
     ),
     Route(
-        "GET", "/v1/tickets/similar", handlers.list_similar,
-        "Open and active tickets about the same problem, best first",
-        SimilarTickets, query=SimilarQuery,
+        "GET", "/v1/tickets/similar", handlers.list_similar_to_text,
+        "Open and active tickets about the same problem as a text, best first",
+        SimilarTickets, query=SimilarTextQuery,
     ),
     Route(
         "GET", "/v1/tickets/{id}", handlers.get_ticket, "One ticket",
@@ -86,6 +89,24 @@ REST = (
     Route(
         "PUT", "/v1/tickets/{id}/status", handlers.move_ticket, "Move a ticket one step forward",
         Ticket, body=MoveTicket, refusals=(Forbidden, WrongStep),
+    ),
+    Route(
+        "GET", "/v1/tickets/{id}/similar", handlers.list_similar_to_ticket,
+        "Other open and active tickets about the same problem, best first",
+        SimilarTickets, query=SimilarQuery, refusals=(ClosedToUsers,),
+    ),
+    Route(
+        "PUT", "/v1/tickets/{id}/duplicate_of", handlers.mark_duplicate,
+        "Say that helpdesk goes on in another ticket about the same problem",
+        Ticket, body=MarkDuplicate, refusals=(Forbidden, TicketClosed, DuplicateChain),
+    ),
+    Route(
+        "DELETE", "/v1/tickets/{id}/duplicate_of", handlers.unmark_duplicate,
+        "Say that a ticket is no duplicate after all", Ticket, refusals=(Forbidden, TicketClosed),
+    ),
+    Route(
+        "GET", "/v1/tickets/{id}/duplicates", handlers.list_duplicates,
+        "The duplicates of a ticket, oldest first", Tickets, refusals=(ClosedToUsers,),
     ),
     Route(
         "GET", "/v1/tickets/{id}/messages", handlers.list_messages, "A ticket's thread",

@@ -13,6 +13,14 @@ BEGIN
     RETURN NULL;
 END $$;
 
+CREATE FUNCTION tickets.forget_vector() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    DELETE FROM ticket_vector WHERE ticket_id = NEW.id;
+    RETURN NULL;
+END $$;
+
 CREATE TABLE tickets.history (
     ticket_id bigint NOT NULL,
     version integer NOT NULL,
@@ -21,7 +29,7 @@ CREATE TABLE tickets.history (
     action text NOT NULL,
     before text,
     after text,
-    CONSTRAINT history_action_known CHECK ((action = ANY (ARRAY['opened'::text, 'description_edited'::text, 'categorised'::text, 'activated'::text, 'closed'::text, 'message_sent'::text]))),
+    CONSTRAINT history_action_known CHECK ((action = ANY (ARRAY['opened'::text, 'description_edited'::text, 'categorised'::text, 'activated'::text, 'closed'::text, 'message_sent'::text, 'duplicate_marked'::text, 'duplicate_unmarked'::text]))),
     CONSTRAINT history_role_known CHECK ((role = ANY (ARRAY['user'::text, 'helpdesk'::text])))
 );
 
@@ -78,12 +86,14 @@ CREATE TABLE tickets.ticket (
     messages integer DEFAULT 0 NOT NULL,
     idempotency_key uuid,
     request_hash bytea,
+    duplicate_of bigint,
     CONSTRAINT ticket_category_has_source CHECK (((category IS NULL) = (category_source IS NULL))),
     CONSTRAINT ticket_category_known CHECK ((category = ANY (ARRAY['facility_management'::text, 'technical_it'::text, 'services_complaints'::text]))),
     CONSTRAINT ticket_category_source_known CHECK ((category_source = ANY (ARRAY['classifier'::text, 'helpdesk'::text]))),
     CONSTRAINT ticket_closed_at_iff_closed CHECK (((status = 'closed'::text) = (closed_at IS NOT NULL))),
     CONSTRAINT ticket_description_length CHECK (((char_length(description) >= 1) AND (char_length(description) <= 10000))),
     CONSTRAINT ticket_each_message_is_a_version CHECK (((messages >= 0) AND (messages <= (version - 1)))),
+    CONSTRAINT ticket_no_duplicate_of_itself CHECK ((duplicate_of <> id)),
     CONSTRAINT ticket_request_complete CHECK (((idempotency_key IS NULL) = (request_hash IS NULL))),
     CONSTRAINT ticket_status_known CHECK ((status = ANY (ARRAY['open'::text, 'active'::text, 'closed'::text]))),
     CONSTRAINT ticket_times_ordered CHECK (((opened_at <= modified_at) AND ((closed_at >= opened_at) AND (closed_at <= modified_at))))
@@ -103,6 +113,13 @@ ALTER TABLE tickets.ticket ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     NO MINVALUE
     NO MAXVALUE
     CACHE 1
+);
+
+CREATE TABLE tickets.ticket_vector (
+    ticket_id bigint NOT NULL,
+    version integer NOT NULL,
+    model text NOT NULL,
+    embedding extensions.halfvec(512) NOT NULL
 );
 
 ALTER TABLE ONLY tickets.history
@@ -126,6 +143,9 @@ ALTER TABLE ONLY tickets.ticket
 ALTER TABLE ONLY tickets.ticket
     ADD CONSTRAINT ticket_opened_once UNIQUE (idempotency_key);
 
+ALTER TABLE ONLY tickets.ticket_vector
+    ADD CONSTRAINT ticket_vector_key PRIMARY KEY (ticket_id);
+
 CREATE INDEX message_thread ON tickets.message USING btree (ticket_id, id);
 
 CREATE INDEX message_words ON tickets.message USING gin (body extensions.gin_trgm_ops);
@@ -136,11 +156,19 @@ CREATE INDEX ticket_by_change ON tickets.ticket USING btree (status, COALESCE(ca
 
 CREATE INDEX ticket_by_opening ON tickets.ticket USING btree (status, COALESCE(category, 'none'::text), opened_at, id);
 
+CREATE INDEX ticket_duplicates ON tickets.ticket USING btree (duplicate_of) WHERE (duplicate_of IS NOT NULL);
+
 CREATE INDEX ticket_latest ON tickets.ticket USING btree (opened_at, id);
 
 CREATE INDEX ticket_similar ON tickets.ticket USING gist (description extensions.gist_trgm_ops (siglen='256')) WHERE (status <> 'closed'::text);
 
+CREATE INDEX ticket_unclosed ON tickets.ticket USING btree (id) WHERE (status <> 'closed'::text);
+
+CREATE INDEX ticket_vector_nearest ON tickets.ticket_vector USING hnsw (embedding extensions.halfvec_ip_ops);
+
 CREATE INDEX ticket_words ON tickets.ticket USING gin (description extensions.gin_trgm_ops);
+
+CREATE TRIGGER ticket_closed AFTER UPDATE OF status ON tickets.ticket FOR EACH ROW WHEN ((new.status = 'closed'::text)) EXECUTE FUNCTION tickets.forget_vector();
 
 CREATE TRIGGER ticket_counted AFTER INSERT OR UPDATE OF status ON tickets.ticket FOR EACH ROW EXECUTE FUNCTION tickets.count_ticket();
 
@@ -149,3 +177,9 @@ ALTER TABLE ONLY tickets.history
 
 ALTER TABLE ONLY tickets.message
     ADD CONSTRAINT message_of_ticket FOREIGN KEY (ticket_id) REFERENCES tickets.ticket(id);
+
+ALTER TABLE ONLY tickets.ticket
+    ADD CONSTRAINT ticket_duplicate_of_ticket FOREIGN KEY (duplicate_of) REFERENCES tickets.ticket(id);
+
+ALTER TABLE ONLY tickets.ticket_vector
+    ADD CONSTRAINT ticket_vector_of_ticket FOREIGN KEY (ticket_id) REFERENCES tickets.ticket(id);

@@ -100,12 +100,15 @@ def _containing(word: str) -> str:
 
 
 async def list_similar(connection: Connection, text: str, limit: int) -> list[SimilarTicket]:
-    """Return the open and active tickets whose words look most like the text's, best first."""
+    """Return the open and active tickets whose words look most like the text's, best first.
+
+    Duplicates are left to their originals.
+    """
     rows = await connection.fetch(
         f"""
         SELECT {TICKET_COLUMNS}, word_similarity($1, description) AS score
           FROM ticket
-         WHERE status <> 'closed' AND $1 <% description
+         WHERE status <> 'closed' AND duplicate_of IS NULL AND $1 <% description
          ORDER BY $1 <<-> description
          LIMIT $2
         """,

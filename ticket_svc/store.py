@@ -11,14 +11,14 @@ from uuid import UUID
 import asyncpg
 
 from contracts.rest import HistoryItem, Message, Ticket
-from contracts.topology import EVENT_OF_ACTION, RPC_CLASSIFY
+from contracts.topology import EVENT_OF_ACTION, RPC_CLASSIFY, RPC_EMBED
 from contracts.vocabulary import Action, Category, CategorySource, Role, Status
 from ticket_svc.database import Connection
 from ticket_svc.errors import NotFound, bad_field
 
 TICKET_COLUMNS = (
     "id, description, status, category, category_source, opened_at, modified_at, closed_at,"
-    " version, messages"
+    " version, messages, duplicate_of"
 )
 MESSAGE_COLUMNS = "id, ticket_id, author, body, sent_at"
 
@@ -32,6 +32,12 @@ _EVENT = """event AS (
     INSERT INTO outbox (type, ticket_id, version, body)
     SELECT $3, id, version, json_build_object('ticket', to_json(changed)) FROM changed
 )"""
+_ASK = """
+    INSERT INTO outbox (type, ticket_id, version, body)
+    SELECT '{}', id, version, json_build_object('text', description) FROM changed
+"""
+_EMBED = f"embed AS ({_ASK.format(RPC_EMBED)})"
+_CLASSIFY = f"classify AS ({_ASK.format(RPC_CLASSIFY)} WHERE category IS NULL)"
 # A commit that had to wait must not turn a ticket's time back.
 _NEXT_VERSION = "version = version + 1, modified_at = greatest(modified_at, now())"
 
@@ -49,9 +55,9 @@ async def insert_ticket(
     key: UUID | None,
     request_hash: bytes | None,
 ) -> Ticket | None:
-    """Open a ticket, and ask the classifier where it has no category; None for a key seen before.
+    """Open a ticket, and ask the classifier for its vector and, where it has none, its category.
 
-    Waits for a concurrent request with the same key to commit.
+    None for a key seen before; waits for a concurrent request with the same key to commit.
     """
     action = Action.OPENED
     row = await connection.fetchrow(
@@ -62,11 +68,7 @@ async def insert_ticket(
             VALUES ($6, $7, $8, $9, $10)
             ON CONFLICT (idempotency_key) DO NOTHING
             RETURNING {TICKET_COLUMNS}
-        ), {_HISTORY}, {_EVENT}, request AS (
-            INSERT INTO outbox (type, ticket_id, version, body)
-            SELECT $11, id, version, json_build_object('text', description)
-              FROM changed WHERE category IS NULL
-        )
+        ), {_HISTORY}, {_EVENT}, {_EMBED}, {_CLASSIFY}
         SELECT {TICKET_COLUMNS} FROM changed
         """,
         role,
@@ -79,7 +81,6 @@ async def insert_ticket(
         CategorySource.CLASSIFIER if category else None,
         key,
         request_hash,
-        RPC_CLASSIFY,
     )
     return to_ticket(row) if row else None
 
@@ -105,10 +106,27 @@ async def fetch_ticket(connection: Connection, ticket_id: int, *, lock: bool = F
     return to_ticket(row)
 
 
+async def lock_tickets(connection: Connection, *ticket_ids: int) -> dict[int, Ticket]:
+    """Return those that there are, by id, locked until the transaction ends; never a deadlock."""
+    rows = await connection.fetch(
+        f"SELECT {TICKET_COLUMNS} FROM ticket WHERE id = ANY($1::bigint[]) ORDER BY id FOR UPDATE",
+        ticket_ids,
+    )
+    return {row["id"]: to_ticket(row) for row in rows}
+
+
+async def list_duplicates(connection: Connection, ticket_id: int) -> list[Ticket]:
+    """Return the tickets that are marked as duplicates of one, oldest first."""
+    rows = await connection.fetch(
+        f"SELECT {TICKET_COLUMNS} FROM ticket WHERE duplicate_of = $1 ORDER BY id", ticket_id
+    )
+    return [to_ticket(row) for row in rows]
+
+
 async def update_description(
     connection: Connection, role: Role, ticket: Ticket, after: str
 ) -> Ticket:
-    """Replace the description of a ticket that the transaction has locked."""
+    """Replace the description of a locked ticket, and ask for the vector of the new one."""
     changed = await _update(
         connection,
         "SET description = $5, {next} WHERE id = $6",
@@ -117,6 +135,7 @@ async def update_description(
         ticket.description,
         after,
         ticket.id,
+        also=f", {_EMBED}",
     )
     assert changed is not None
     return changed
@@ -173,20 +192,39 @@ async def update_status(
     )
 
 
+async def update_duplicate_of(
+    connection: Connection, role: Role, ticket: Ticket, after: int | None
+) -> Ticket:
+    """Point a ticket that the transaction has locked to another one, or to none."""
+    changed = await _update(
+        connection,
+        "SET duplicate_of = $7, {next} WHERE id = $6",
+        role,
+        Action.DUPLICATE_MARKED if after else Action.DUPLICATE_UNMARKED,
+        str(ticket.duplicate_of) if ticket.duplicate_of else None,
+        str(after) if after else None,
+        ticket.id,
+        after,
+    )
+    assert changed is not None
+    return changed
+
+
 async def _update(
     connection: Connection,
     change: str,
     role: Role | None,
     action: Action,
     before: str | None,
-    after: str,
+    after: str | None,
     *own: object,
+    also: str = "",
 ) -> Ticket | None:
     row = await connection.fetchrow(
         f"""
         WITH changed AS (
             UPDATE ticket {change.format(next=_NEXT_VERSION)} RETURNING {TICKET_COLUMNS}
-        ), {_HISTORY}, {_EVENT}
+        ), {_HISTORY}, {_EVENT}{also}
         SELECT {TICKET_COLUMNS} FROM changed
         """,
         role,

@@ -15,7 +15,6 @@ from contracts.rest import (
     Messages,
     OpenTicket,
     SendMessage,
-    SimilarTickets,
     Ticket,
     TicketPage,
 )
@@ -33,7 +32,7 @@ from ticket_svc.errors import (
     WrongStep,
     bad_field,
 )
-from ticket_svc.queries import EVERY_CATEGORY, ListQuery, SimilarQuery
+from ticket_svc.queries import EVERY_CATEGORY, ListQuery
 
 VISIBLE = {
     Role.USER: (Status.OPEN, Status.ACTIVE),
@@ -64,7 +63,7 @@ async def open_ticket(pool: Pool, role: Role, report: OpenTicket, key: UUID | No
 async def get_ticket(pool: Pool, role: Role, ticket_id: int) -> Ticket:
     """Return a ticket; raises NotFound, and ClosedToUsers."""
     async with acquire(pool) as connection:
-        return await _fetch_visible(connection, role, ticket_id)
+        return await fetch_visible(connection, role, ticket_id)
 
 
 async def list_tickets(pool: Pool, role: Role, query: ListQuery) -> TicketPage:
@@ -85,13 +84,6 @@ async def list_tickets(pool: Pool, role: Role, query: ListQuery) -> TicketPage:
     last = items[-1]
     at = last.modified_at if query.sort.endswith("modified_at") else last.opened_at
     return TicketPage(items=items, next=Cursor(query.sort, at, last.id).encode())
-
-
-async def list_similar(pool: Pool, query: SimilarQuery) -> SimilarTickets:
-    """Return open and active tickets about the same problem, best first."""
-    async with acquire(pool) as connection:
-        items = await search.list_similar(connection, query.text, query.limit)
-    return SimilarTickets(items=items)
 
 
 async def count_tickets(pool: Pool) -> Counts:
@@ -127,7 +119,7 @@ async def edit_ticket(
     async with acquire(pool) as connection, connection.transaction():
         ticket = await store.fetch_ticket(connection, ticket_id, lock=True)
         if ticket.status is Status.CLOSED:
-            raise _closed(role, ticket)
+            raise closed_to(role, ticket)
         if versions is not None and ticket.version not in versions:
             raise Stale(ticket=ticket)
         if edit.description not in (None, ticket.description):
@@ -186,20 +178,20 @@ async def send_message(
                 raise KeyReused(_KEY_ERROR)
             return sent
         ticket = await store.fetch_ticket(connection, ticket_id)
-    raise _closed(role, ticket)
+    raise closed_to(role, ticket)
 
 
 async def list_messages(pool: Pool, role: Role, ticket_id: int) -> Messages:
     """Return a ticket's thread, oldest first; raises NotFound and ClosedToUsers."""
     async with acquire(pool) as connection:
-        await _fetch_visible(connection, role, ticket_id)
+        await fetch_visible(connection, role, ticket_id)
         return Messages(items=await store.list_messages(connection, ticket_id))
 
 
 async def list_history(pool: Pool, role: Role, ticket_id: int) -> History:
     """Return what happened to a ticket, oldest first; raises NotFound and ClosedToUsers."""
     async with acquire(pool) as connection:
-        await _fetch_visible(connection, role, ticket_id)
+        await fetch_visible(connection, role, ticket_id)
         return History(items=await store.list_history(connection, ticket_id))
 
 
@@ -210,7 +202,8 @@ def _hash(*request: str) -> bytes:
     return sha256("\n".join(request).encode()).digest()
 
 
-async def _fetch_visible(connection: Connection, role: Role, ticket_id: int) -> Ticket:
+async def fetch_visible(connection: Connection, role: Role, ticket_id: int) -> Ticket:
+    """Return a ticket that the role may see; raises NotFound and ClosedToUsers."""
     ticket = await store.fetch_ticket(connection, ticket_id)
     _require_visible(role, ticket)
     return ticket
@@ -221,7 +214,8 @@ def _require_visible(role: Role, ticket: Ticket) -> None:
         raise ClosedToUsers(closed_at=ticket.closed_at)
 
 
-def _closed(role: Role, ticket: Ticket) -> TicketClosed:
+def closed_to(role: Role, ticket: Ticket) -> TicketClosed:
+    """Return the refusal to change a closed ticket."""
     # The text of a closed ticket is not for users.
     return TicketClosed(
         ticket=ticket if role is Role.HELPDESK else None, closed_at=ticket.closed_at

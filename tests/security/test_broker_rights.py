@@ -36,9 +36,14 @@ EXCHANGES = (
 USERS = ("web", "ticket_svc", "analytics_svc", "classifier_svc", "operator")
 READS_QUEUES: dict[str, set[str]] = {
     "web": set(),
-    "ticket_svc": {"ticket_svc.categorised"},
+    "ticket_svc": {"ticket_svc.categorised", "ticket_svc.embedded"},
     "analytics_svc": {"analytics_svc.tickets"} | REPORT_QUEUES,
-    "classifier_svc": {"rpc.classify"},
+    "classifier_svc": {
+        "rpc.classify",
+        "rpc.embed",
+        "rpc.corrections",
+        "classifier_svc.corrections",
+    },
     "operator": DEAD_QUEUES,
 }
 WRITES_EXCHANGES: dict[str, set[str]] = {

@@ -92,6 +92,8 @@ async def test_a_refused_change_of_it_shows_no_word(
         ("/v1/tickets/{id}", 403),
         ("/v1/tickets/{id}/messages", 403),
         ("/v1/tickets/{id}/history", 403),
+        ("/v1/tickets/{id}/similar", 403),
+        ("/v1/tickets/{id}/duplicates", 403),
         ("/v1/tickets?q={word}", 200),
         ("/v1/tickets?q={word}&category=technical_it&sort=modified_at", 200),
         ("/v1/tickets?q={word}&status=closed", 403),
@@ -121,6 +123,8 @@ async def test_no_call_tells_a_user_a_word_of_it(
         ("PATCH", "", {"description": "mine"}),
         ("PATCH", "", {"category": "facility_management"}),
         ("PUT", "/status", {"status": "open"}),
+        ("PUT", "/duplicate_of", {"ticket": 1}),
+        ("DELETE", "/duplicate_of", {}),
         ("POST", "/messages", {"body": "mine"}),
     ],
 )

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from contracts.fields import ID_MAX
 from contracts.rest import Ticket
 from tests.security.conftest import Rest
 from tests.web.conftest import Api, MakePerson
@@ -116,6 +117,14 @@ CALLS = (
     Call("PUT /v1/tickets/{id}/status", 403, 200, ticket="active", body={"status": "closed"}),
     Call("PUT /v1/tickets/{id}/status", 403, 200, ticket="closed", body={"status": "closed"}),
     Call("PUT /v1/tickets/{id}/status", 403, 409, ticket="closed", body={"status": "open"}),
+    Call("GET /v1/tickets/{id}/similar", 200, 200),
+    Call("GET /v1/tickets/{id}/similar", 403, 200, ticket="closed"),
+    Call("GET /v1/tickets/{id}/duplicates", 200, 200),
+    Call("GET /v1/tickets/{id}/duplicates", 403, 200, ticket="closed"),
+    Call("PUT /v1/tickets/{id}/duplicate_of", 403, 422, body={"ticket": ID_MAX}),
+    Call("PUT /v1/tickets/{id}/duplicate_of", 403, 409, ticket="closed", body={"ticket": ID_MAX}),
+    Call("DELETE /v1/tickets/{id}/duplicate_of", 403, 200),
+    Call("DELETE /v1/tickets/{id}/duplicate_of", 403, 409, ticket="closed"),
     Call("GET /v1/tickets/{id}/messages", 200, 200),
     Call("GET /v1/tickets/{id}/messages", 403, 200, ticket="closed"),
     Call("POST /v1/tickets/{id}/messages", 201, 201, body=WORDS),

@@ -105,4 +105,4 @@ async def test_requests_are_counted_by_template_and_status(api):
     assert f"ticket_request_seconds_count{{{labels}}}" in figures
     assert 'ticket_request_seconds_count{method="none",route="none",status="404"}' in figures
     assert "/nothing" not in figures
-    assert "ticket_outbox_depth 2.0" in figures
+    assert "ticket_outbox_depth 3.0" in figures

@@ -39,6 +39,7 @@ async def test_database_itself_refuses_what_the_rules_never_write(sql):
         ("modified_at = opened_at - interval '1 s'", "ticket_times_ordered"),
         ("messages = 1", "ticket_each_message_is_a_version"),
         ("idempotency_key = gen_random_uuid()", "ticket_request_complete"),
+        ("duplicate_of = id", "ticket_no_duplicate_of_itself"),
     ):
         with pytest.raises(asyncpg.CheckViolationError) as refused:
             await sql.execute(f"UPDATE ticket SET {change}")

@@ -23,6 +23,7 @@ async def test_opened_ticket_stands_open_at_version_1(api):
         "closed_at": None,
         "version": 1,
         "messages": 0,
+        "duplicate_of": None,
     }
     assert answer.headers["Location"] == f"/v1/tickets/{ticket['id']}"
     assert answer.headers["ETag"] == '"1"'
