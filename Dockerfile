@@ -11,7 +11,11 @@ COPY deploy/requirements.py deploy/
 RUN python -m venv /opt/venv && python -m venv /opt/tools \
  && sed -n '/^uv==/,/[^\\]$/p' requirements.lock > uv.txt \
  && /opt/tools/bin/pip install --quiet --require-hashes --requirement uv.txt
-RUN case $SERVICE in ticket_svc|analytics_svc) extras=$SERVICE,migrate ;; *) extras=$SERVICE ;; esac \
+RUN case $SERVICE in \
+      ticket_svc|analytics_svc) extras=$SERVICE,migrate ;; \
+      classifier_svc) extras=$SERVICE,trainer ;; \
+      *) extras=$SERVICE ;; \
+    esac \
  && python deploy/requirements.py "$extras" > wanted.txt \
  && /opt/tools/bin/uv pip install --quiet --python /opt/venv/bin/python \
       --constraint requirements.lock --requirement wanted.txt
@@ -32,7 +36,9 @@ RUN mkdir -p /app && cp -r contracts bus "$SERVICE" node_modules /app/ \
 FROM python:3.13-slim
 ARG SERVICE
 ENV SERVICE=$SERVICE PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1
-RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin campus
+# A volume that is mounted on /data belongs to the service.
+RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin campus \
+ && install -d -o campus /data
 COPY --from=build /opt/venv /opt/venv
 COPY --from=build /app /app
 WORKDIR /app

@@ -104,20 +104,20 @@ class RpcService(Generic[RequestT]):
                 requests[index] = decode_request(body, self._request_type)
             except Exception as error:
                 replies[index] = encode_error(error, self.queue)
-        results: Sequence[BaseModel]
-        try:
-            results = self._handle(list(requests.values())) if requests else ()
-            replies |= zip(requests, map(encode_result, results), strict=True)
-        except Exception:
-            replies |= {index: self._answer_alone(request) for index, request in requests.items()}
+        for index, reply in zip(requests, self._work(list(requests.values())), strict=True):
+            replies[index] = reply
         return [replies[index] for index in range(len(bodies))]
 
-    def _answer_alone(self, request: RequestT) -> bytes:
+    def _work(self, requests: list[RequestT]) -> list[bytes]:
+        if not requests:
+            return []
         try:
-            (result,) = self._handle([request])
-            return encode_result(result)
+            results = self._handle(requests)
+            return [encode_result(result) for _, result in zip(requests, results, strict=True)]
         except Exception as error:
-            return encode_error(error, self.queue)
+            if len(requests) == 1:
+                return [encode_error(error, self.queue)]
+            return [reply for request in requests for reply in self._work([request])]
 
     def _reply(self, channels: Channels, delivery: Delivery, body: bytes) -> None:
         asked = delivery.properties

@@ -5,10 +5,11 @@ No sentence stands in both. Their fingerprint ties a model to the text it learnt
 
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
-from classifier_svc import concepts, features, words
+from classifier_svc.readers import readers_fingerprint
 from contracts.vocabulary import Category
 
 FOLDER: Final = Path(__file__).parent
@@ -16,12 +17,18 @@ SetName = Literal["training", "validation"]
 
 
 class Sentence(NamedTuple):
-    """One report and the right category; `language` is ISO 639-1, `topic` groups like with like."""
+    """One report and the right category.
+
+    `language` is ISO 639-1, `topic` groups like with like, `kind` says what makes it hard. `core`
+    holds the parts of the text that carry the wish, where somebody marked them.
+    """
 
     text: str
     category: Category
     language: str
     topic: str
+    kind: str = "plain"
+    core: tuple[str, ...] = ()
 
 
 def _files(name: SetName) -> list[Path]:
@@ -31,16 +38,17 @@ def _files(name: SetName) -> list[Path]:
 def read(name: SetName) -> list[Sentence]:
     """Return a whole set, in a stable order. Raises ValueError for a malformed line."""
     return [
-        Sentence(row["text"], Category(row["category"]), row["language"], row["topic"])
+        Sentence(
+            **row | {"category": Category(row["category"]), "core": tuple(row.get("core", ()))}
+        )
         for path in _files(name)
         for row in map(json.loads, path.read_text(encoding="utf-8").splitlines())
     ]
 
 
-def training_fingerprint() -> str:
-    """Return the SHA-256 of all that makes a model: the training set, and what reads a text."""
-    readers = [Path(module.__file__ or "") for module in (concepts, features, words)]
-    digest = hashlib.sha256()
-    for path in [*_files("training"), concepts.PATH, *readers]:
-        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+def fingerprint(labelled: Sequence[Sentence]) -> str:
+    """Return the SHA-256 of all that makes a model: what it learns, and what reads a text."""
+    digest = hashlib.sha256(readers_fingerprint().encode())
+    for sentence in labelled:
+        digest.update(repr(tuple(sentence)).encode())
     return digest.hexdigest()

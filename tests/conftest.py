@@ -251,6 +251,7 @@ async def run_stack(
     ports = free_ports()
     values["WEB_URL"] = f"http://127.0.0.1:{ports['web']}"
     values["TICKET_API_URL"] = f"http://127.0.0.1:{ports['ticket_api']}"
+    values["CLASSIFIER_DATA_DIR"] = f"{os.environ['CAMPUS_HOME']}/classifier-{label}"
     stack = Stack(replace(names, values=values, ports=ports), broker)
     try:
         # In a thread: the cables are in this loop, and a service needs them to become ready.

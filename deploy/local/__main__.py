@@ -32,6 +32,7 @@ from deploy.local.servers import (
 from deploy.local.supervisor import Supervisor
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+TRAIN_EVERY_HOURS = "24"
 
 
 def say(text: str) -> None:
@@ -53,10 +54,15 @@ def step(text: str) -> Iterator[None]:
 
 
 def service_programs(names: Names) -> list[Program]:
-    """Return the four services, each with its own part of the names only."""
+    """Return the services and the trainer, each with its own part of the names only."""
+    trainer = [sys.executable, "-m", "classifier_svc.retrain", "--every", TRAIN_EVERY_HOURS]
+    data = {"CLASSIFIER_DATA_DIR": names["CLASSIFIER_DATA_DIR"]}
     return [
-        Program(service, [sys.executable, "-m", service], names.of_service(service), 10)
-        for service in SERVICES
+        *(
+            Program(service, [sys.executable, "-m", service], names.of_service(service), 10)
+            for service in SERVICES
+        ),
+        Program("trainer", trainer, data, 10),
     ]
 
 
@@ -91,7 +97,7 @@ def start(
     if servers_only:
         return
     with step("Services"):
-        for service in SERVICES:
+        for service in (*SERVICES, "trainer"):
             supervisor.start(service)
         for service, url in {
             "ticket_svc": f"{names['TICKET_API_URL']}/health/ready",

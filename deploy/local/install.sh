@@ -53,7 +53,7 @@ if [ ! -e "$stamp" ] || [ requirements.lock -nt "$stamp" ] || [ pyproject.toml -
   # uv reads the lock as constraints with hashes, so that one lock serves every choice of extras.
   sed -n '/^uv==/,/[^\\]$/p' requirements.lock >.venv/uv.txt
   .venv/bin/pip install --quiet --require-hashes --requirement .venv/uv.txt
-  extras=web,ticket_svc,analytics_svc,classifier_svc,migrate,local
+  extras=web,ticket_svc,analytics_svc,classifier_svc,trainer,migrate,local
   command -v npm >/dev/null || extras=$extras,node
   .venv/bin/python deploy/requirements.py "$extras" "$goal" >.venv/wanted.txt
   .venv/bin/uv pip install --quiet --native-tls --python .venv/bin/python \

@@ -44,6 +44,7 @@ PUBLIC = (
     "TICKET_DATABASE_URL",
     "ANALYTICS_DATABASE_URL",
     "CAMPUS_TIMEZONE",
+    "CLASSIFIER_DATA_DIR",
 )
 # The superusers of our own servers; nobody but the operator of this machine needs them.
 PRIVATE = ("RABBITMQ_ADMIN_PASSWORD", "POSTGRES_PASSWORD")
@@ -125,7 +126,7 @@ _NEEDS = {
         "TICKET_API_TOKEN",
         "CAMPUS_TIMEZONE",
     ),
-    "classifier_svc": ("CLASSIFIER_AMQP_URL",),
+    "classifier_svc": ("CLASSIFIER_AMQP_URL", "CLASSIFIER_DATA_DIR", "CAMPUS_TIMEZONE"),
 }
 _PORTS_OF = {
     "web": lambda names: {"WEB_HOST": HOST, "WEB_PORT": _port(names["WEB_URL"])},
@@ -175,6 +176,7 @@ def choose(home: Path, *, free_ports: bool, environment: Mapping[str, str] = os.
         "RABBITMQ_ADMIN_PASSWORD": secrets.token_urlsafe(12),
         "POSTGRES_PASSWORD": secrets.token_urlsafe(12),
         "CAMPUS_TIMEZONE": "Europe/Rome",
+        "CLASSIFIER_DATA_DIR": str(home.absolute() / "classifier"),
     }
     for name, user in _AMQP.items():
         password = secrets.token_urlsafe(12)

@@ -11,7 +11,7 @@ import pytest
 
 from bus.rpc import RpcError
 from bus.rpc_client import RpcClient
-from classifier_svc.model import load
+from classifier_svc import encoder, model
 from contracts.messages import Classification, ClassifyRequest
 from contracts.topology import RPC_CLASSIFY
 from tests.conftest import ROOT, Broker
@@ -56,7 +56,8 @@ async def test_a_request_gets_what_the_model_says_and_sigterm_ends_cleanly(broke
     connection = asyncio.create_task(client.run())
     async with running_service(broker.url("classifier_svc")) as process:
         text = "not the Wi-Fi this time, the sockets"
-        answer, expected = await answered(client, text), load().classify(text)
+        answer = await answered(client, text)
+        (expected,) = model.load(encoder.load()).classify([text])
         assert answer.scores == pytest.approx(expected.scores)
         same = {"category", "because", "model"}
         assert answer.model_dump(include=same) == expected.model_dump(include=same)

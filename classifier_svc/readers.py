@@ -1,0 +1,16 @@
+"""The fingerprint of the code that reads a text: a model only fits the code it was trained with."""
+
+import hashlib
+from functools import cache
+from pathlib import Path
+
+from classifier_svc import concepts, features, words
+
+
+@cache
+def readers_fingerprint() -> str:
+    """Return a SHA-256."""
+    digest = hashlib.sha256()
+    for path in [*(Path(m.__file__ or "") for m in (concepts, features, words)), concepts.PATH]:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
