@@ -25,6 +25,10 @@ async def pages_of(api: Api) -> list[tuple[str | None, str]]:
     await api.move(active.id, "active")
     closed = await api.open(f"A closed {word}", category="facility_management")
     await api.move(closed.id, "active", "closed")
+    original = await api.open(f"The lift of {word} is stuck", category="facility_management")
+    duplicate = await api.open(f"Lift stuck in {word}", category="facility_management")
+    mark = {"ticket": original.id}
+    await api.ask("PUT", f"/tickets/{duplicate.id}/duplicate_of", json=mark)
     return [
         (None, "/"),
         ("user", "/tickets"),
@@ -34,6 +38,12 @@ async def pages_of(api: Api) -> list[tuple[str | None, str]]:
         ("helpdesk", f"/tickets/{active.id}"),
         ("helpdesk", f"/tickets/{closed.id}"),
         ("user", f"/tickets/{closed.id}"),
+        ("helpdesk", f"/tickets/{original.id}"),
+        ("helpdesk", f"/tickets/{duplicate.id}"),
+        ("user", f"/tickets/{duplicate.id}"),
+        ("helpdesk", "/classifier"),
+        ("helpdesk", "/classifier?text=The+lift+is+stuck"),
+        ("helpdesk", "/classifier?text=+"),
         ("helpdesk", "/analytics"),
         ("helpdesk", "/analytics/unclosed?last=3&unit=hours"),
         ("helpdesk", "/analytics/unclosed?last=0"),
@@ -88,6 +98,14 @@ async def test_the_refused_forms_have_no_barrier(open_page: OpenPage, api: Api) 
     await expect(box).to_have_accessible_description(
         "What is wrong, and where? The first line becomes the title. The text must not be empty."
     )
+    assert not await violations(page)
+
+
+async def test_the_hints_have_no_barrier(open_page: OpenPage, api: Api) -> None:
+    await api.open("The lift in building C is stuck", category="facility_management")
+    page = await open_page("user", bypass_csp=True)
+    await page.get_by_label("Describe the problem").fill("The lift in building C is stuck")
+    await expect(page.locator("#hints a").first).to_be_visible()
     assert not await violations(page)
 
 

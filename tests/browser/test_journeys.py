@@ -101,12 +101,3 @@ async def test_more_rows_are_added_below(open_page: OpenPage, api: Api) -> None:
     ids = await page.locator("#rows li").evaluate_all("rows => rows.map(row => row.id)")
     assert len(set(ids)) == 55
     assert await page.evaluate("document.activeElement.id") == "more-link"
-
-
-async def test_hints_appear_while_typing(open_page: OpenPage, api: Api) -> None:
-    word = uuid4().hex
-    ticket = await api.open(f"The projector in room {word} shows no picture")
-    page = await open_page("user")
-    await page.get_by_label("Describe the problem").press_sequentially(f"projector {word} broken")
-    await expect(page.locator("#hints")).to_contain_text("Technical / IT")
-    await expect(page.locator(f'#hints a[href="/tickets/{ticket.id}"]')).to_be_visible()
