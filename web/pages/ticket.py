@@ -4,26 +4,33 @@ Without htmx a change answers with a redirect to the page; with htmx it answers 
 that the change concerns. Text that is being typed is never replaced.
 """
 
-import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from hashlib import sha256
-from uuid import uuid4
+from dataclasses import replace
 
 from aiohttp import web
 
 from contracts.fields import ID_MAX
 from contracts.rest import Ticket
-from contracts.vocabulary import Category, Role, Status
-from web.around import Around, find_around, may_be_marked
+from contracts.vocabulary import Role
 from web.filters import DEEDS, LABELS
 from web.forms import key_of, read_form, read_number, reason
-from web.keys import BECAUSE, LIVE, TICKET_API
-from web.render import Page, blocks_response, page_response, wants_fragment
+from web.keys import TICKET_API
+from web.pages.ticket_page import (
+    ClosedPage,
+    Editor,
+    Marking,
+    Reply,
+    TicketPage,
+    category_digest,
+    description_digest,
+    digest,
+    load_page,
+    make_editor,
+)
+from web.render import blocks_response, page_response, wants_fragment
 from web.role import require_role
 from web.said import SENTENCES, find_said, forget_said, redirect
-from web.ticket_api import ApiError, Thread
+from web.ticket_api import ApiError
 
 TEMPLATE = "ticket.html"
 # What a live update replaces: everything but the box for a new message. The browser leaves an
@@ -40,84 +47,11 @@ FOCUS_AFTER = {"description": "editor"} | dict.fromkeys(
 )
 
 
-@dataclass(frozen=True)
-class Editor:
-    """The form for the description.
-
-    `version` and `was` say what the typed text started from; `theirs` is what somebody else
-    saved meanwhile.
-    """
-
-    text: str
-    version: int
-    was: str
-    error: str = ""
-    theirs: str | None = None
-
-    @property
-    def is_open(self) -> bool:
-        return bool(self.error) or self.theirs is not None
-
-
-@dataclass(frozen=True)
-class Reply:
-    """The form for a message; `key` makes a repeated submission the same message."""
-
-    key: str
-    text: str = ""
-    error: str = ""
-
-
-@dataclass(frozen=True)
-class Marking:
-    """The form that names the ticket of which this one is a duplicate."""
-
-    number: str = ""
-    error: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class TicketPage(Page):
-    ticket: Ticket
-    because: list[str]
-    around: Around
-    thread: Thread
-    editor: Editor
-    reply: Reply
-    marking: Marking = Marking()
-    now: datetime
-    since: int
-    focus: str = ""
-    categories: tuple[Category, ...] = tuple(Category)
-
-    @property
-    def category_was(self) -> str:
-        return _category(self.ticket)
-
-    @property
-    def is_helpdesk(self) -> bool:
-        return self.role is Role.HELPDESK
-
-    @property
-    def is_closed(self) -> bool:
-        return self.ticket.status is Status.CLOSED
-
-    @property
-    def may_be_marked(self) -> bool:
-        return self.is_helpdesk and may_be_marked(self.ticket)
-
-
-@dataclass(frozen=True, kw_only=True)
-class ClosedPage(Page):
-    ticket_id: int
-    closed_at: datetime
-
-
 async def show(request: web.Request) -> web.Response:
     """Show the ticket; htmx gets what is new after the version that it has `seen`."""
     role, ticket_id = require_role(request), _ticket_id(request)
     try:
-        page = await _load(request, role, ticket_id)
+        page = await load_page(request, role, ticket_id)
     except ApiError as error:
         return _closed_response(request, role, ticket_id, error)
     if wants_fragment(request):
@@ -137,11 +71,11 @@ async def edit_description(request: web.Request) -> web.Response:
     form = await read_form(request)
     text = form.get("text", "")
     try:
-        await _edit(request, role, ticket_id, form, _description, description=text)
+        await _edit(request, role, ticket_id, form, description_digest, description=text)
     except ApiError as error:
         problem = error.problem
         if problem.status == 412 and problem.ticket:
-            editor = _editor(problem.ticket, text=text, theirs=problem.ticket.description)
+            editor = make_editor(problem.ticket, text=text, theirs=problem.ticket.description)
             return await _again(request, role, ticket_id, 409, ["editor"], editor=editor)
         if problem.status == 422:
             version, was = read_number(form.get("version")), form.get("was", "")
@@ -156,7 +90,9 @@ async def correct_category(request: web.Request) -> web.Response:
     role, ticket_id = require_role(request), _ticket_id(request)
     form = await read_form(request)
     try:
-        await _edit(request, role, ticket_id, form, _category, category=form.get("category", ""))
+        await _edit(
+            request, role, ticket_id, form, category_digest, category=form.get("category", "")
+        )
     except ApiError as error:
         if error.problem.status != 412:
             raise
@@ -234,56 +170,11 @@ async def _edit(
             current = error.problem.ticket
             if error.problem.status != 412 or current is None:
                 raise
-            if field_of(current) == _digest(*changes.values()):
+            if field_of(current) == digest(*changes.values()):
                 return
             if field_of(current) != form.get("was") or not tries_left:
                 raise
             version = current.version
-
-
-def _description(ticket: Ticket) -> str:
-    return _digest(ticket.description)
-
-
-def _category(ticket: Ticket) -> str:
-    return _digest(ticket.category or "")
-
-
-def _digest(text: str) -> str:
-    # Only tells equal from different; browsers send line ends as CRLF.
-    return sha256(text.replace("\r\n", "\n").strip().encode()).hexdigest()[:16]
-
-
-def _editor(ticket: Ticket, text: str = "", theirs: str | None = None) -> Editor:
-    return Editor(text or ticket.description, ticket.version, _description(ticket), "", theirs)
-
-
-async def _load(request: web.Request, role: Role, ticket_id: int) -> TicketPage:
-    since = request.app[LIVE].position
-    api = request.app[TICKET_API]
-
-    async def ask_by_ticket() -> tuple[Ticket, list[str], Around]:
-        ticket = await api.ticket(role, ticket_id)
-        because, around = await asyncio.gather(
-            request.app[BECAUSE].words(ticket), find_around(api, role, ticket)
-        )
-        return ticket, because, around
-
-    (ticket, because, around), thread = await asyncio.gather(
-        ask_by_ticket(), api.thread(role, ticket_id)
-    )
-    return TicketPage(
-        role=role,
-        section="tickets",
-        ticket=ticket,
-        because=because,
-        around=around,
-        thread=thread,
-        editor=_editor(ticket),
-        reply=Reply(str(uuid4())),
-        now=datetime.now(UTC),
-        since=since,
-    )
 
 
 def _blocks(
@@ -302,7 +193,7 @@ async def _done(
     """Answer a change that was made; `replaced` are the forms that start afresh."""
     if not wants_fragment(request):
         return redirect(request, f"/tickets/{ticket_id}", said)
-    page = await _load(request, role, ticket_id)
+    page = await load_page(request, role, ticket_id)
     page = replace(page, said=SENTENCES.get(said, ""), focus=FOCUS_AFTER.get(said, ""))
     names = dict.fromkeys((*LIVE_BLOCKS, *replaced))
     return _blocks(request, page, list(names), replaced)
@@ -317,16 +208,16 @@ async def _again(
     *,
     editor: Editor | None = None,
     reply: Reply | None = None,
-    marking: Marking = Marking(),
+    marking: Marking | None = None,
     alert: str = "",
 ) -> web.Response:
     """Answer a change that was not made, with the typed text."""
-    page = await _load(request, role, ticket_id)
+    page = await load_page(request, role, ticket_id)
     page = replace(
         page,
         editor=editor or page.editor,
         reply=reply or page.reply,
-        marking=marking,
+        marking=marking or page.marking,
         alert=alert,
     )
     if wants_fragment(request):

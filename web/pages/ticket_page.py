@@ -1,0 +1,143 @@
+"""What the page of one ticket shows: its forms as they are typed in, and what stands around them.
+
+Changes nothing; `ticket.py` does.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+from uuid import uuid4
+
+from aiohttp import web
+
+from contracts.rest import Ticket
+from contracts.vocabulary import Category, Role, Status
+from web.around import Around, find_around, may_be_marked
+from web.keys import BECAUSE, LIVE, TICKET_API
+from web.render import Page
+from web.ticket_api import Thread
+
+
+@dataclass(frozen=True)
+class Editor:
+    """The form for the description.
+
+    `version` and `was` say what the typed text started from; `theirs` is what somebody else
+    saved meanwhile.
+    """
+
+    text: str
+    version: int
+    was: str
+    error: str = ""
+    theirs: str | None = None
+
+    @property
+    def is_open(self) -> bool:
+        return bool(self.error) or self.theirs is not None
+
+
+@dataclass(frozen=True)
+class Reply:
+    """The form for a message; `key` makes a repeated submission the same message."""
+
+    key: str
+    text: str = ""
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Marking:
+    """The form that names the ticket of which this one is a duplicate."""
+
+    number: str = ""
+    error: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TicketPage(Page):
+    ticket: Ticket
+    because: list[str]
+    around: Around
+    thread: Thread
+    editor: Editor
+    reply: Reply
+    marking: Marking = Marking()
+    now: datetime
+    since: int
+    focus: str = ""
+    categories: tuple[Category, ...] = tuple(Category)
+
+    @property
+    def category_was(self) -> str:
+        return category_digest(self.ticket)
+
+    @property
+    def is_helpdesk(self) -> bool:
+        return self.role is Role.HELPDESK
+
+    @property
+    def is_closed(self) -> bool:
+        return self.ticket.status is Status.CLOSED
+
+    @property
+    def may_be_marked(self) -> bool:
+        return self.is_helpdesk and may_be_marked(self.ticket)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClosedPage(Page):
+    ticket_id: int
+    closed_at: datetime
+
+
+async def load_page(request: web.Request, role: Role, ticket_id: int) -> TicketPage:
+    """Return the page of a ticket, its parts asked for at once; raises ApiError, Unavailable."""
+    since = request.app[LIVE].position
+    api = request.app[TICKET_API]
+
+    async def ask_by_ticket() -> tuple[Ticket, list[str], Around]:
+        ticket = await api.ticket(role, ticket_id)
+        because, around = await asyncio.gather(
+            request.app[BECAUSE].words(ticket), find_around(api, role, ticket)
+        )
+        return ticket, because, around
+
+    (ticket, because, around), thread = await asyncio.gather(
+        ask_by_ticket(), api.thread(role, ticket_id)
+    )
+    return TicketPage(
+        role=role,
+        section="tickets",
+        ticket=ticket,
+        because=because,
+        around=around,
+        thread=thread,
+        editor=make_editor(ticket),
+        reply=Reply(str(uuid4())),
+        now=datetime.now(UTC),
+        since=since,
+    )
+
+
+def description_digest(ticket: Ticket) -> str:
+    """Return what tells one description from another."""
+    return digest(ticket.description)
+
+
+def category_digest(ticket: Ticket) -> str:
+    """Return what tells one category from another."""
+    return digest(ticket.category or "")
+
+
+def digest(text: str) -> str:
+    """Return what tells one text from another; browsers send line ends as CRLF."""
+    return sha256(text.replace("\r\n", "\n").strip().encode()).hexdigest()[:16]
+
+
+def make_editor(ticket: Ticket, text: str = "", theirs: str | None = None) -> Editor:
+    """Return the form that starts from the ticket as it stands."""
+    return Editor(
+        text or ticket.description, ticket.version, description_digest(ticket), "", theirs
+    )
