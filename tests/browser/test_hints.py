@@ -31,6 +31,7 @@ async def test_hints_say_what_why_and_what_is_known(
     open_page: OpenPage, api: Api, text: str, label: str, category: str
 ) -> None:
     ticket = await api.open(f"{text} {uuid4().hex[:6]}", category=category)
+    await api.known(ticket)
     page = await open_page("user", viewport=PHONE)
     await page.get_by_label(BOX).press_sequentially(text)
     hints = page.locator("#hints")

@@ -45,7 +45,7 @@ def test_the_payloads_would_act_if_they_were_no_text() -> None:
 @pytest.mark.parametrize("htmx", [False, True])
 @pytest.mark.parametrize("role", ["user", "helpdesk"])
 async def test_what_is_stored_is_shown_as_text(
-    people: MakePerson, poisoned: int, role: str, htmx: bool
+    people: MakePerson, api: Api, poisoned: int, role: str, htmx: bool
 ) -> None:
     person = people(role)
     for path in ("/tickets", "/tickets?q=window.hacked", "/tickets?q=%3Cscript%3E+onerror"):
@@ -55,6 +55,7 @@ async def test_what_is_stored_is_shown_as_text(
     assert shows(html, f"{PAYLOAD} second"), "the description"
     assert shows(html, f"{PAYLOAD} first"), "the history"
     assert html.count("window.hacked=1&lt;/script&gt;") >= 4
+    await api.known(await api.fetch(poisoned))
     hints = {"text": f"{PAYLOAD} printer network"}
     _, html = await ask(person, "GET", "/tickets/hints", htmx=htmx, params=hints)
     assert shows(html, "<script>window.hacked")

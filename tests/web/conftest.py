@@ -201,6 +201,17 @@ class Api:
         found = await self.ask("GET", "/tickets", params={"q": words})
         return list(found["items"])
 
+    async def known(self, *tickets: Ticket) -> None:
+        """Wait until tickets are found as similar ones, a moment after they were opened."""
+        async with asyncio.timeout(20):
+            for ticket in tickets:
+                params = {"text": ticket.description, "limit": "20"}
+                while True:
+                    found = await self.ask("GET", "/tickets/similar", params=params)
+                    if ticket.id in {item["ticket"]["id"] for item in found["items"]}:
+                        break
+                    await asyncio.sleep(0.05)
+
 
 @pytest.fixture
 async def api(stack: Stack) -> AsyncIterator[Api]:
