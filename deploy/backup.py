@@ -23,13 +23,19 @@ import pika
 import psycopg
 from pika.exceptions import AMQPError
 
-from contracts.topology import ANALYTICS_TICKETS, RPC_CLASSIFY, TICKET_CATEGORISED
+from contracts.topology import (
+    ANALYTICS_TICKETS,
+    RPC_CLASSIFY,
+    RPC_EMBED,
+    TICKET_CATEGORISED,
+    TICKET_EMBEDDED,
+)
 from deploy.archive import ArchiveError, Counts, pg, to_sql, write
 from deploy.local.names import is_listening, read
 
 ROOT = Path(__file__).resolve().parent.parent
 # Their messages speak of the state before: an event would be counted that never was.
-STALE_QUEUES = (ANALYTICS_TICKETS, TICKET_CATEGORISED, RPC_CLASSIFY)
+STALE_QUEUES = (ANALYTICS_TICKETS, TICKET_CATEGORISED, TICKET_EMBEDDED, RPC_CLASSIFY, RPC_EMBED)
 REBUILD_TIMEOUT_SECONDS = 600
 POLL_SECONDS = 0.2
 
@@ -50,7 +56,8 @@ BEGIN
     END LOOP;
 END $$;
 """
-# Who waited for a category then asked in a queue that is not in the backup.
+# Who waited for a category then asked in a queue that is not in the backup. For missing vectors the
+# ticket service asks by itself.
 ASK_AGAIN = """
     INSERT INTO tickets.outbox (type, ticket_id, version, body)
     SELECT %(queue)s, id, version, json_build_object('text', description)

@@ -15,7 +15,14 @@ import aio_pika
 import psycopg
 import pytest
 
-from contracts.topology import ANALYTICS_TICKETS, RPC_CLASSIFY, TICKET_CATEGORISED
+from contracts.topology import (
+    ANALYTICS_TICKETS,
+    RPC_CLASSIFY,
+    RPC_EMBED,
+    TICKET_CATEGORISED,
+    TICKET_EMBEDDED,
+)
+from contracts.vocabulary import EMBEDDING_DIMENSIONS
 from deploy.archive import ArchiveError, to_sql, write
 from deploy.local.names import SERVICES
 from tests.conftest import ROOT, Stack
@@ -72,6 +79,14 @@ def counted(stack: Stack) -> Any:
         return connection.execute(COUNTS).fetchone()
 
 
+def vectors(stack: Stack) -> dict[str, int]:
+    """Return how many vectors there are of each model."""
+    with psycopg.connect(stack["TICKET_DATABASE_URL"]) as connection:
+        return dict(
+            connection.execute("SELECT model, count(*) FROM tickets.ticket_vector GROUP BY model")
+        )
+
+
 @asynccontextmanager
 async def writing(stack: Stack) -> AsyncIterator[list[int]]:
     """Let somebody open tickets all the time."""
@@ -106,19 +121,22 @@ async def leave_messages(stack: Stack, ticket: dict[str, Any], numbers: range) -
         "because": [],
         "model": "stale",
     }
+    vector = {"vector": [0.0] * EMBEDDING_DIMENSIONS, "model": "stale"}
     connection = await aio_pika.connect(stack.broker.admin_url)
     async with connection:
         channel = await connection.channel()
         for number in numbers:
-            for queue, body in (
-                (ANALYTICS_TICKETS, {"ticket": ticket | {"id": number}}),
-                (TICKET_CATEGORISED, {"result": answer}),
-                (RPC_CLASSIFY, {"text": "Heating is cold"}),
+            for queue, body, reply_to, correlation_id in (
+                (ANALYTICS_TICKETS, {"ticket": ticket | {"id": number}}, None, None),
+                (TICKET_CATEGORISED, {"result": answer}, None, str(number)),
+                (TICKET_EMBEDDED, {"result": vector}, None, f"{number}.1"),
+                (RPC_CLASSIFY, {"text": "Heating is cold"}, TICKET_CATEGORISED, str(number)),
+                (RPC_EMBED, {"text": "Heating is cold"}, TICKET_EMBEDDED, f"{number}.1"),
             ):
                 message = aio_pika.Message(
                     json.dumps(body).encode(),
-                    correlation_id=str(number),
-                    reply_to=TICKET_CATEGORISED,
+                    correlation_id=correlation_id,
+                    reply_to=reply_to,
                     delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
                 )
                 await channel.default_exchange.publish(message, queue)
@@ -193,6 +211,7 @@ async def test_a_restore_brings_back_the_tickets_of_the_backup_and_no_others(
     assert [message["body"] for message in messages] == ["We are on it"]
     # Its request was in a queue and is asked again.
     await until(lambda: call(stack, "GET", f"/{waiting}")["category"])
+    await until(lambda: vectors(stack) == {"use-multilingual-3": kept["tickets"] - 1})
 
     # --- A number that somebody has on paper never means another ticket.
     assert report(stack, "A new one") > gone
@@ -212,6 +231,6 @@ def test_a_wrong_file_is_refused_in_one_sentence(ticket_database_url: str, tmp_p
     newer = tmp_path / "newer.dump"
     write(ticket_database_url, newer)
     beside = tmp_path / "newer.dump.json"
-    beside.write_text(beside.read_text().replace('"0001"', '"9999"'))
+    beside.write_text(json.dumps(json.loads(beside.read_text()) | {"migration": "9999"}))
     with pytest.raises(ArchiveError, match="newer version"):
         to_sql(newer, script)
