@@ -1,19 +1,15 @@
 """What stands around a ticket: what it is a duplicate of, its own duplicates, and similar tickets.
 
-A ticket is read without them too: what cannot be had is left out.
+A ticket is read without them too: what cannot be had is left out. Similar tickets take longer to
+find than all the rest of a page, and are asked for apart.
 """
 
-import asyncio
-from collections.abc import Awaitable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeVar
 
 from contracts.rest import SimilarTicket, Ticket
 from contracts.vocabulary import Role, Status
 from web.ticket_api import ApiError, TicketApi, Unavailable
-
-FoundT = TypeVar("FoundT")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,27 +23,32 @@ class Original:
 
 @dataclass(frozen=True, kw_only=True)
 class Around:
-    """`duplicates` and `similar` are helpdesk's; `similar` is None where it cannot be had."""
+    """The original of a ticket, and for helpdesk its duplicates; at most one of both."""
 
     original: Original | None = None
     duplicates: tuple[Ticket, ...] = ()
-    similar: tuple[SimilarTicket, ...] | None = ()
 
 
 async def find_around(api: TicketApi, role: Role, ticket: Ticket) -> Around:
-    """Return what the role may see around a ticket, asked for at the same time."""
+    """Return what the role may see around a ticket."""
+    if ticket.duplicate_of is not None:
+        return Around(original=await _find_original(api, role, ticket.duplicate_of))
     if role is not Role.HELPDESK:
-        return Around(original=await _find_original(api, role, ticket))
-    original, duplicates, similar = await asyncio.gather(
-        _find_original(api, role, ticket),
-        _find(api.duplicates(role, ticket.id)),
-        _find(api.similar_to(role, ticket.id)) if may_be_marked(ticket) else _nothing(),
-    )
-    return Around(
-        original=original,
-        duplicates=tuple(duplicates or ()),
-        similar=None if similar is None else tuple(similar),
-    )
+        return Around()
+    try:
+        return Around(duplicates=tuple(await api.duplicates(role, ticket.id)))
+    except (ApiError, Unavailable):
+        return Around()
+
+
+async def find_similar(
+    api: TicketApi, role: Role, ticket_id: int
+) -> tuple[SimilarTicket, ...] | None:
+    """Return the tickets that are most like one, None where that cannot be had."""
+    try:
+        return tuple(await api.similar_to(role, ticket_id))
+    except (ApiError, Unavailable):
+        return None
 
 
 def may_be_marked(ticket: Ticket) -> bool:
@@ -55,24 +56,11 @@ def may_be_marked(ticket: Ticket) -> bool:
     return ticket.status is not Status.CLOSED and ticket.duplicate_of is None
 
 
-async def _find_original(api: TicketApi, role: Role, ticket: Ticket) -> Original | None:
-    if ticket.duplicate_of is None:
-        return None
+async def _find_original(api: TicketApi, role: Role, original_id: int) -> Original:
     try:
-        found = await api.ticket(role, ticket.duplicate_of)
+        found = await api.ticket(role, original_id)
     except ApiError as error:
-        return Original(id=ticket.duplicate_of, closed_at=error.problem.closed_at)
+        return Original(id=original_id, closed_at=error.problem.closed_at)
     except Unavailable:
-        return Original(id=ticket.duplicate_of)
+        return Original(id=original_id)
     return Original(id=found.id, description=found.description, closed_at=found.closed_at)
-
-
-async def _find(question: Awaitable[list[FoundT]]) -> list[FoundT] | None:
-    try:
-        return await question
-    except (ApiError, Unavailable):
-        return None
-
-
-async def _nothing() -> list[SimilarTicket]:
-    return []

@@ -4,7 +4,7 @@ Takes values and returns text; knows no page and asks nobody.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection
 from datetime import UTC, date, datetime
 from functools import lru_cache
 from zoneinfo import ZoneInfo
@@ -45,6 +45,8 @@ TITLE_MAX_CHARACTERS = 140
 # The model is calibrated: of what it says with less than this, four in ten are wrong, or more.
 SURE_FROM = 0.6
 LIKENESS = ((0.8, "almost the same"), (0.6, "much alike"), (0.0, "somewhat alike"))
+# What the classifier takes for a word: "Wi-Fi" is one.
+_WORD = re.compile(r"(\w+(?:-\w+)*)")
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
 # Largest first; months and years are rounded, the exact date stands beside them.
 AGES = (
@@ -109,23 +111,26 @@ def number(value: int) -> str:
 
 def mark(text: str, query: str) -> Markup:
     """Return the text with each word of the query, also inside a word, in `<mark>`."""
-    return _mark(text, query.split(), "({})")
-
-
-def mark_words(text: str, words: Iterable[str]) -> Markup:
-    """Return the text with each of the words, where it stands as a whole word, in `<mark>`."""
-    return _mark(text, words, r"(?<!\w)({})(?!\w)")
-
-
-def _mark(text: str, words: Iterable[str], pattern: str) -> Markup:
-    # The longest first: of "Wi-Fi" and "Fi" the text's own word is found.
-    choices = sorted({re.escape(word) for word in words if word}, key=len, reverse=True)
-    if not choices:
+    words = sorted({re.escape(word) for word in query.split()}, key=len, reverse=True)
+    if not words:
         return escape(text)
-    parts = re.split(pattern.format("|".join(choices)), text, flags=re.IGNORECASE)
+    parts = re.split(f"({'|'.join(words)})", text, flags=re.IGNORECASE)
     return Markup("").join(
         Markup("<mark>{}</mark>").format(part) if at % 2 else escape(part)
         for at, part in enumerate(parts)
+    )
+
+
+def mark_words(text: str, words: Collection[str]) -> Markup:
+    """Return the text with each of the words, where it stands as a whole word, in `<mark>`."""
+    if not words:
+        return escape(text)
+    wanted = {word.casefold() for word in words}
+    return Markup("").join(
+        Markup("<mark>{}</mark>").format(part)
+        if at % 2 and part.casefold() in wanted
+        else escape(part)
+        for at, part in enumerate(_WORD.split(text))
     )
 
 

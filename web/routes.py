@@ -15,6 +15,7 @@ ROUTES = (
     web.post("/tickets", tickets.report),
     web.get("/tickets/hints", hints.show),
     web.get(f"/tickets/{ID}", ticket.show),
+    web.get(f"/tickets/{ID}/similar", ticket.show_similar),
     web.post(f"/tickets/{ID}/description", ticket.edit_description),
     web.post(f"/tickets/{ID}/category", ticket.correct_category),
     web.post(f"/tickets/{ID}/status", ticket.move),

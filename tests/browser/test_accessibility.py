@@ -39,6 +39,7 @@ async def pages_of(api: Api) -> list[tuple[str | None, str]]:
         ("helpdesk", f"/tickets/{closed.id}"),
         ("user", f"/tickets/{closed.id}"),
         ("helpdesk", f"/tickets/{original.id}"),
+        ("helpdesk", f"/tickets/{original.id}/similar"),
         ("helpdesk", f"/tickets/{duplicate.id}"),
         ("user", f"/tickets/{duplicate.id}"),
         ("helpdesk", "/classifier"),

@@ -41,6 +41,7 @@ async def closed(api: Api) -> Closed:
     [
         "/tickets/{id}",
         "/tickets/{id}?seen=1",
+        "/tickets/{id}/similar",
         "/tickets",
         "/tickets?q={word}",
         "/tickets?q={word}&status=open&status=active",

@@ -56,6 +56,11 @@ async def test_what_is_stored_is_shown_as_text(
     assert shows(html, f"{PAYLOAD} first"), "the history"
     assert html.count("window.hacked=1&lt;/script&gt;") >= 4
     await api.known(await api.fetch(poisoned))
+    if role == "helpdesk":
+        other = await api.open(f"{PAYLOAD} again")
+        await api.known(other)
+        _, html = await ask(person, "GET", f"/tickets/{other.id}/similar", htmx=htmx)
+        assert shows(html, "<script>window.hacked")
     hints = {"text": f"{PAYLOAD} printer network"}
     _, html = await ask(person, "GET", "/tickets/hints", htmx=htmx, params=hints)
     assert shows(html, "<script>window.hacked")

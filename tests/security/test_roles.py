@@ -45,6 +45,7 @@ PAGES = (
     Page("GET /tickets/hints", ENTRY, 200, 200, "/tickets/hints?text=the+printer+burns"),
     Page("GET /tickets/{id}", ENTRY, 200, 200),
     Page("GET /tickets/{id}", ENTRY, 200, 200, ticket="closed"),
+    Page("GET /tickets/{id}/similar", ENTRY, 403, 200),
     Page("POST /tickets/{id}/description", ENTRY, 303, 303, form=TEXT | {"version": "1"}),
     Page("POST /tickets/{id}/description", ENTRY, 409, 409, ticket="closed", form=TEXT),
     Page(

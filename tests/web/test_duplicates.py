@@ -5,7 +5,7 @@ from uuid import uuid4
 import pytest
 
 from contracts.rest import Ticket
-from tests.web.conftest import Api, Person
+from tests.web.conftest import NOWHERE, Api, MakePerson, Person, Serve
 from tests.web.test_ticket import targets
 
 MARKING = '<input id="of"'
@@ -24,10 +24,15 @@ async def test_helpdesk_sees_similar_tickets(
 ) -> None:
     original, duplicate = pair
     await api.known(original, duplicate)
-    text = (await helpdesk.see(f"/tickets/{duplicate.id}")).text
-    assert f"Mark as duplicate of #{original.id}" in text
-    assert f"{original.title} Open Technical / IT just now · " in text
-    assert " alike " in text or "almost the same" in text
+    place = f"/tickets/{duplicate.id}/similar"
+    assert f'href="{place}"' in (await helpdesk.see(f"/tickets/{duplicate.id}")).html
+    page, fragment = await helpdesk.see(place), await helpdesk.see(place, htmx=True)
+    assert targets(fragment.html) == ["similar"]
+    assert "<html" in page.html
+    for seen in (page, fragment):
+        assert f"{original.title} Open Technical / IT just now · " in seen.text
+        assert " alike " in seen.text or "almost the same" in seen.text
+        assert f"Mark as duplicate of #{original.id}" in seen.text
     assert "Similar tickets" not in (await user.see(f"/tickets/{duplicate.id}")).text
 
 
@@ -118,6 +123,14 @@ async def test_an_original_is_no_duplicate_itself(
 ) -> None:
     original, duplicate = pair
     await helpdesk.send(f"/tickets/{duplicate.id}/duplicate", of=str(original.id))
-    seen = await helpdesk.see(f"/tickets/{original.id}")
+    seen = await helpdesk.see(f"/tickets/{original.id}/similar")
     assert "Similar tickets" in seen.text
     assert "Mark as duplicate" not in seen.text
+
+
+async def test_a_ticket_is_shown_where_nothing_similar_can_be_had(
+    helpdesk: Person, people: MakePerson, serve: Serve
+) -> None:
+    assert (await helpdesk.see("/tickets/999999999/similar")).status == 404
+    person = people("helpdesk", await serve(ticket_api_url=NOWHERE))
+    assert (await person.see("/tickets/1/similar")).status == 503

@@ -4,22 +4,26 @@ Without htmx a change answers with a redirect to the page; with htmx it answers 
 that the change concerns. Text that is being typed is never replaced.
 """
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 
 from aiohttp import web
 
 from contracts.fields import ID_MAX
 from contracts.rest import Ticket
 from contracts.vocabulary import Role
+from web.around import find_around, find_similar
 from web.filters import DEEDS, LABELS
 from web.forms import key_of, read_form, read_number, reason
-from web.keys import TICKET_API
+from web.keys import RENDERER, TICKET_API
 from web.pages.ticket_page import (
     ClosedPage,
     Editor,
     Marking,
     Reply,
+    SimilarPage,
     TicketPage,
     category_digest,
     description_digest,
@@ -27,8 +31,8 @@ from web.pages.ticket_page import (
     load_page,
     make_editor,
 )
-from web.render import blocks_response, page_response, wants_fragment
-from web.role import require_role
+from web.render import blocks_response, html_response, page_response, partial, wants_fragment
+from web.role import require_helpdesk, require_role
 from web.said import SENTENCES, find_said, forget_said, redirect
 from web.ticket_api import ApiError
 
@@ -63,6 +67,30 @@ async def show(request: web.Request) -> web.Response:
     if said:
         forget_said(request, response)
     return response
+
+
+async def show_similar(request: web.Request) -> web.Response:
+    """Show the ticket with the tickets that are most like it; htmx gets these alone."""
+    role, ticket_id = require_helpdesk(request), _ticket_id(request)
+    api = request.app[TICKET_API]
+    if not wants_fragment(request):
+        page, similar = await asyncio.gather(
+            load_page(request, role, ticket_id), find_similar(api, role, ticket_id)
+        )
+        page = replace(page, similar=similar, is_compared=True)
+        return page_response(request, TEMPLATE, page)
+    ticket, similar = await asyncio.gather(
+        api.ticket(role, ticket_id), find_similar(api, role, ticket_id)
+    )
+    found = SimilarPage(
+        role=role,
+        ticket=ticket,
+        around=await find_around(api, role, ticket),
+        similar=similar,
+        now=datetime.now(UTC),
+    )
+    html = request.app[RENDERER].page("similar.html", found)
+    return html_response(request, partial("similar", html, "outerHTML"))
 
 
 async def edit_description(request: web.Request) -> web.Response:

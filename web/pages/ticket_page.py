@@ -11,7 +11,7 @@ from uuid import uuid4
 
 from aiohttp import web
 
-from contracts.rest import Ticket
+from contracts.rest import SimilarTicket, Ticket
 from contracts.vocabulary import Category, Role, Status
 from web.around import Around, find_around, may_be_marked
 from web.keys import BECAUSE, LIVE, TICKET_API
@@ -57,9 +57,13 @@ class Marking:
 
 @dataclass(frozen=True, kw_only=True)
 class TicketPage(Page):
+    """`similar` counts where it `is_compared`; None then says that it cannot be had."""
+
     ticket: Ticket
     because: list[str]
     around: Around
+    similar: tuple[SimilarTicket, ...] | None = None
+    is_compared: bool = False
     thread: Thread
     editor: Editor
     reply: Reply
@@ -84,6 +88,16 @@ class TicketPage(Page):
     @property
     def may_be_marked(self) -> bool:
         return self.is_helpdesk and may_be_marked(self.ticket)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SimilarPage(Page):
+    """What comes into the page of `ticket` once it is there."""
+
+    ticket: Ticket
+    around: Around
+    similar: tuple[SimilarTicket, ...] | None
+    now: datetime
 
 
 @dataclass(frozen=True, kw_only=True)
