@@ -50,7 +50,7 @@ async def subjects(seed: int) -> AsyncIterator[list[Subject]]:
         names = ("aiohttp hello", "aiohttp + jinja2 list of 50", "aio-pika ping-pong")
         hello, rows, ping = (Subject(name, run) for name, run in zip(names, runs, strict=True))
         insert = Subject("INSERT + commit", await stack.enter_async_context(insert_floor()))
-        client = await stack.enter_async_context(_rpc_client())
+        client = await stack.enter_async_context(rpc_client())
 
         def page(role: Role, path: Callable[[], str]) -> Run:
             return _browse(lambda: page_request("GET", path(), role))
@@ -135,7 +135,8 @@ def page_request(method: str, path: str, role: Role, form: dict[str, str] | None
 
 
 @asynccontextmanager
-async def _rpc_client() -> AsyncIterator[RpcClient]:
+async def rpc_client() -> AsyncIterator[RpcClient]:
+    """Yield a client that is connected."""
     client = RpcClient(os.environ["WEB_AMQP_URL"], "bench")
     running = asyncio.create_task(client.run())
     try:

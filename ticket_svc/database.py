@@ -15,8 +15,6 @@ ACQUIRE_SECONDS = 1.0
 COMMAND_SECONDS = 10.0
 # Below this share of common trigrams two reports are not about the same problem.
 SIMILAR_MIN_SCORE = "0.3"
-# So many of the nearest vectors are looked at, before places decide among them.
-HNSW_CANDIDATES = 100
 
 DATABASE_AWAY: tuple[type[Exception], ...] = (
     asyncpg.PostgresConnectionError,
@@ -42,9 +40,10 @@ def create_pool(database_url: str) -> Pool:
             "application_name": "ticket_svc",
             "search_path": "tickets, extensions",
             "jit": "off",
+            # Requests share the cores; starting helpers costs more than they save.
+            "max_parallel_workers_per_gather": "0",
             "TimeZone": "UTC",
             "pg_trgm.word_similarity_threshold": SIMILAR_MIN_SCORE,
-            "hnsw.ef_search": str(HNSW_CANDIDATES),
         },
     )
 

@@ -13,6 +13,10 @@ from ticket_svc.store import TICKET_COLUMNS, to_ticket
 
 # The encoder reads no more of a text, and nothing beyond it is compared.
 COMPARED_CHARACTERS = 1_000
+# The signs tell of so many that they may be near, the whole vectors which of these are; places
+# decide among the rest.
+LIKELY = 1_000
+NEAREST = 100
 
 
 class Vector(NamedTuple):
@@ -53,18 +57,25 @@ async def store_vectors(connection: Connection, descriptions: Sequence[Descripti
     newest = {one.ticket_id: one for one in sorted(descriptions)}.values()
     status = await connection.execute(
         """
-        INSERT INTO ticket_vector AS known (ticket_id, version, model, embedding)
-        SELECT id, new.version, new.model, new.embedding::halfvec
-          FROM unnest($1::bigint[], $2::integer[], $3::text[], $4::text[])
-               AS new (ticket_id, version, model, embedding)
-          JOIN ticket ON id = new.ticket_id
-         WHERE status <> 'closed'
-         ORDER BY id
-           FOR SHARE OF ticket
-        ON CONFLICT (ticket_id) DO UPDATE
-           SET version = excluded.version, model = excluded.model, embedding = excluded.embedding
-         WHERE known.version < excluded.version
-            OR known.version = excluded.version AND known.model <> excluded.model
+        WITH stored AS (
+            INSERT INTO ticket_vector AS known (ticket_id, version, model, embedding)
+            SELECT id, new.version, new.model, new.embedding::halfvec
+              FROM unnest($1::bigint[], $2::integer[], $3::text[], $4::text[])
+                   AS new (ticket_id, version, model, embedding)
+              JOIN ticket ON id = new.ticket_id
+             WHERE status <> 'closed'
+             ORDER BY id
+               FOR SHARE OF ticket
+            ON CONFLICT (ticket_id) DO UPDATE
+               SET (version, model, embedding)
+                   = (excluded.version, excluded.model, excluded.embedding)
+             WHERE known.version < excluded.version
+                OR known.version = excluded.version AND known.model <> excluded.model
+            RETURNING ticket_id, embedding
+        )
+        INSERT INTO ticket_signs (ticket_id, signs)
+        SELECT ticket_id, binary_quantize(embedding)::bit(512) FROM stored
+        ON CONFLICT (ticket_id) DO UPDATE SET signs = excluded.signs
         """,
         [one.ticket_id for one in newest],
         [one.version for one in newest],
@@ -111,16 +122,22 @@ async def find_vector(connection: Connection, ticket_id: int) -> Vector | None:
     return Vector(**row) if row else None
 
 
-async def list_near(connection: Connection, vector: Vector, limit: int) -> list[Near]:
+async def list_near(connection: Connection, vector: Vector) -> list[Near]:
     """Return the open and active tickets nearest to a vector, a duplicate as its original."""
     rows = await connection.fetch(
         f"""
-        WITH nearest AS (
-            SELECT ticket_id, -(embedding <#> $1::text::halfvec) AS cosine
-              FROM ticket_vector
+        WITH asked AS MATERIALIZED (  -- read once, not for each row
+            SELECT $1::text::halfvec AS embedding
+        ), likely AS (
+            SELECT ticket_id FROM ticket_signs
+             ORDER BY signs <~> (SELECT binary_quantize(embedding)::bit(512) FROM asked)
+             LIMIT {LIKELY}
+        ), nearest AS (
+            SELECT ticket_id, -(embedding <#> (SELECT embedding FROM asked)) AS cosine
+              FROM likely JOIN ticket_vector USING (ticket_id)
              WHERE model = $2
-             ORDER BY embedding <#> $1::text::halfvec
-             LIMIT $3
+             ORDER BY cosine DESC
+             LIMIT {NEAREST}
         ), near AS (
             SELECT coalesce(original.id, found.id) AS near_id, cosine,
                    left(found.description, {COMPARED_CHARACTERS}) AS words
@@ -131,10 +148,8 @@ async def list_near(connection: Connection, vector: Vector, limit: int) -> list[
         )
         SELECT {TICKET_COLUMNS}, words, cosine
           FROM near JOIN ticket ON id = near_id
-         ORDER BY cosine DESC
         """,
         vector.text,
         vector.model,
-        limit,
     )
     return [Near(to_ticket(row), row["words"], row["cosine"]) for row in rows]

@@ -115,6 +115,11 @@ ALTER TABLE tickets.ticket ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
+CREATE TABLE tickets.ticket_signs (
+    ticket_id bigint NOT NULL,
+    signs bit(512) NOT NULL
+);
+
 CREATE TABLE tickets.ticket_vector (
     ticket_id bigint NOT NULL,
     version integer NOT NULL,
@@ -143,6 +148,9 @@ ALTER TABLE ONLY tickets.ticket
 ALTER TABLE ONLY tickets.ticket
     ADD CONSTRAINT ticket_opened_once UNIQUE (idempotency_key);
 
+ALTER TABLE ONLY tickets.ticket_signs
+    ADD CONSTRAINT ticket_signs_key PRIMARY KEY (ticket_id);
+
 ALTER TABLE ONLY tickets.ticket_vector
     ADD CONSTRAINT ticket_vector_key PRIMARY KEY (ticket_id);
 
@@ -164,8 +172,6 @@ CREATE INDEX ticket_similar ON tickets.ticket USING gist (description extensions
 
 CREATE INDEX ticket_unclosed ON tickets.ticket USING btree (id) WHERE (status <> 'closed'::text);
 
-CREATE INDEX ticket_vector_nearest ON tickets.ticket_vector USING hnsw (embedding extensions.halfvec_ip_ops);
-
 CREATE INDEX ticket_words ON tickets.ticket USING gin (description extensions.gin_trgm_ops);
 
 CREATE TRIGGER ticket_closed AFTER UPDATE OF status ON tickets.ticket FOR EACH ROW WHEN ((new.status = 'closed'::text)) EXECUTE FUNCTION tickets.forget_vector();
@@ -180,6 +186,9 @@ ALTER TABLE ONLY tickets.message
 
 ALTER TABLE ONLY tickets.ticket
     ADD CONSTRAINT ticket_duplicate_of_ticket FOREIGN KEY (duplicate_of) REFERENCES tickets.ticket(id);
+
+ALTER TABLE ONLY tickets.ticket_signs
+    ADD CONSTRAINT ticket_signs_of_vector FOREIGN KEY (ticket_id) REFERENCES tickets.ticket_vector(ticket_id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY tickets.ticket_vector
     ADD CONSTRAINT ticket_vector_of_ticket FOREIGN KEY (ticket_id) REFERENCES tickets.ticket(id);

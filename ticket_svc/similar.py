@@ -10,7 +10,7 @@ from contracts.rest import SimilarTicket, SimilarTickets
 from contracts.topology import RPC_EMBED
 from contracts.vocabulary import Role
 from ticket_svc import embeddings, search
-from ticket_svc.database import HNSW_CANDIDATES, Connection, Pool, acquire
+from ticket_svc.database import Connection, Pool, acquire
 from ticket_svc.embeddings import COMPARED_CHARACTERS, Near, Vector
 from ticket_svc.places import compare_places
 from ticket_svc.tickets import fetch_visible
@@ -60,7 +60,7 @@ async def _list_similar(
     connection: Connection, text: str, vector: Vector | None, limit: int, but: int | None = None
 ) -> SimilarTickets:
     """Compare meanings, or words where the text or all tickets are without a vector."""
-    if vector and (near := await embeddings.list_near(connection, vector, HNSW_CANDIDATES)):
+    if vector and (near := await embeddings.list_near(connection, vector)):
         found = rank(text, near)
     else:
         found = await search.list_similar(connection, text, limit + 1)

@@ -2,7 +2,9 @@
 
 import re
 import subprocess
+import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
@@ -44,3 +46,26 @@ async def test_database_itself_refuses_what_the_rules_never_write(sql):
         with pytest.raises(asyncpg.CheckViolationError) as refused:
             await sql.execute(f"UPDATE ticket SET {change}")
         assert refused.value.constraint_name == constraint, change
+
+
+async def test_migration_without_pgvector_says_so_in_one_sentence(
+    names, database, ticket_database_url
+):
+    parts = urlsplit(ticket_database_url)
+    superuser = await asyncpg.connect(
+        host=parts.hostname,
+        port=parts.port,
+        user="postgres",
+        password=names["POSTGRES_PASSWORD"],
+        database=database,
+    )
+    await superuser.execute("DROP EXTENSION vector CASCADE")
+    await superuser.execute("UPDATE tickets.alembic_version SET version_num = '0001'")
+    await superuser.close()
+    command = [sys.executable, "-m", "ticket_svc", "migrate"]
+    done = subprocess.run(
+        command, env={"TICKET_DATABASE_URL": ticket_database_url}, capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("The database needs the extension vector")

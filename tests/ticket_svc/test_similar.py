@@ -159,7 +159,9 @@ async def test_an_answer_without_a_vector_is_a_dead_letter_and_the_rest_goes_on(
         for _ in wrong:
             while not await dead.get(fail=False, no_ack=True):
                 await asyncio.sleep(0.02)
-    assert await sql.fetchval("SELECT count(*) FROM outbox") == 0
+    await until(sql, "SELECT count(*) FROM outbox", 0)
+    asked = await channel.get_queue(RPC_EMBED)
+    assert asked.declaration_result.message_count == 1  # by the report, and never again
 
 
 async def test_meaning_and_places_decide_and_a_ticket_is_not_similar_to_itself(
