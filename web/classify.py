@@ -1,7 +1,9 @@
 """Asks the classifier service; nobody ever waits for it longer than for what it is worth."""
 
+import time
 from collections import OrderedDict
 from hashlib import sha256
+from math import inf
 
 from bus.rpc import RpcError
 from bus.rpc_client import RpcClient
@@ -21,8 +23,10 @@ CORRECTIONS_SECONDS = 3.0
 BECAUSE_SECONDS = 0.2
 # A busy day's tickets, at well under 1 kB each: texts are kept as digests, words are five at most.
 REMEMBERED_TEXTS = 4_096
-# A classifier that hangs delays no more pages than these at a time; the others go without.
-ASKED_AT_ONCE = 4
+# Between two questions for a page, of which only one is asked at a time: more than people open
+# tickets that nobody has opened before. A crowd's pages go without, so that they cost what they
+# cost, the classifier is left to who reports, and one that hangs delays one page.
+PAUSE_SECONDS = 0.02
 
 
 async def find_category(
@@ -55,13 +59,13 @@ class Because:
     def __init__(self, rpc: RpcClient) -> None:
         self._rpc = rpc
         self._remembered: OrderedDict[bytes, Classification] = OrderedDict()
-        self._asked = 0
+        self._free_at = 0.0
 
     async def words(self, ticket: Ticket) -> list[str]:
         """Return the words, spelt as in the description, the strongest first.
 
         There are none where helpdesk decided, where the classifier says another category by now,
-        and while it does not answer.
+        while it does not answer, and where it is asked too much already.
         """
         if ticket.category_source is not CategorySource.CLASSIFIER:
             return []
@@ -73,13 +77,13 @@ class Because:
         if key in self._remembered:
             self._remembered.move_to_end(key)
             return self._remembered[key]
-        if self._asked == ASKED_AT_ONCE:
+        if time.monotonic() < self._free_at:
             return None
-        self._asked += 1
+        self._free_at = inf
         try:
             found = await find_category(self._rpc, text, BECAUSE_SECONDS)
         finally:
-            self._asked -= 1
+            self._free_at = time.monotonic() + PAUSE_SECONDS
         if found is not None:
             self._remembered[key] = found
             if len(self._remembered) > REMEMBERED_TEXTS:
