@@ -16,7 +16,7 @@ COMPARED_CHARACTERS = 1_000
 # The signs tell of so many that they may be near, the whole vectors which of these are; places
 # decide among the rest.
 LIKELY = 1_000
-NEAREST = 100
+NEAREST = 50
 
 
 class Vector(NamedTuple):
