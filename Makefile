@@ -24,6 +24,14 @@ bench: ## figures beside their floors, on a throwaway stack with 100 000 tickets
 	@deploy/local/install.sh test
 	@$(PYTHON_IN_VENV) -m deploy.local --throwaway --durable -- $(PYTHON_IN_VENV) -m bench $(ARGS)
 
+bench-classify: ## the classifier alone: in process, over RabbitMQ, with two workers
+	@deploy/local/install.sh test
+	@$(PYTHON_IN_VENV) -m deploy.local --throwaway --servers-only -- $(PYTHON_IN_VENV) -m bench.classify $(ARGS)
+
+bench-similar: ## similar tickets among many open ones; ARGS="--tickets 100000"
+	@deploy/local/install.sh test
+	@$(PYTHON_IN_VENV) -m deploy.local --throwaway --durable -- $(PYTHON_IN_VENV) -m bench.similar $(ARGS)
+
 overload: ## five times what can be served, then recovery; ARGS="--minutes 10"
 	@deploy/local/install.sh test
 	@$(PYTHON_IN_VENV) -m deploy.local --throwaway --durable -- $(PYTHON_IN_VENV) -m bench.overload $(ARGS)
@@ -48,7 +56,10 @@ lock: ## bring requirements.lock up to date with pyproject.toml
 	@.venv/bin/uv pip compile --quiet --native-tls pyproject.toml --all-extras --group dev --universal \
 	  --generate-hashes --no-annotate --no-header --output-file requirements.lock
 
+retrain: ## learn from helpdesk's corrections; ARGS=--back withdraws the last promoted model
+	@set -a; [ ! -e .local/env ] || . ./.local/env; $(PYTHON_IN_VENV) -m classifier_svc.retrain $(ARGS)
+
 train: ## train the classifier from its sentences
 	@$(PYTHON_IN_VENV) -m classifier_svc.train
 
-.PHONY: help run test lint demo bench overload faults backup restore dead-letters env lock train
+.PHONY: help run test lint demo bench bench-classify bench-similar retrain overload faults backup restore dead-letters env lock train

@@ -14,10 +14,13 @@ TICK_MS = 1000 / os.sysconf("SC_CLK_TCK")
 def resident_mib(wanted: Collection[str] = SERVICES) -> dict[str, float]:
     """Return the resident set of each program in MiB, its children included."""
     return {
-        name: sum(_resident_kib(process) for process in processes) / 1024
-        for name, processes in _programs().items()
-        if name in wanted
+        name: memory_mib(processes) for name, processes in _programs().items() if name in wanted
     }
+
+
+def memory_mib(processes: Collection[int]) -> float:
+    """Return the resident set of processes in MiB."""
+    return sum(map(_resident_kib, processes)) / 1024
 
 
 def cpu_ms() -> Counter[str]:

@@ -104,8 +104,7 @@ class RpcService(Generic[RequestT]):
                 requests[index] = decode_request(body, self._request_type)
             except Exception as error:
                 replies[index] = encode_error(error, self.queue)
-        for index, reply in zip(requests, self._work(list(requests.values())), strict=True):
-            replies[index] = reply
+        replies |= zip(requests, self._work(list(requests.values())), strict=True)
         return [replies[index] for index in range(len(bodies))]
 
     def _work(self, requests: list[RequestT]) -> list[bytes]:

@@ -60,42 +60,21 @@ class Vector:
     origins: list[list[int]]
 
 
-class Positions:
-    """Finds the words that a span of their `padded` text touches."""
-
-    def __init__(self, words: list[str]) -> None:
-        self._starts = list(accumulate((len(word) + 1 for word in words), initial=1))[:-1]
-
-    def touched(self, start: int, end: int) -> range:
-        """Return the positions of the words between two places of the text."""
-        return range(bisect_right(self._starts, start) - 1, bisect_right(self._starts, end - 1))
-
-
-def said_without_what_is_ruled_out(text: str) -> str:
-    """Return the text without the phrases that rule an object out, if anything else is said."""
-    words = split_words(text)
-    normalised = [normalise(word) for word in words]
-    at = Positions(normalised)
-    out = {
-        position
-        for match in _RULED_OUT.finditer(padded(normalised))
-        for position in at.touched(match.start() + 1, match.end())
-    }
-    left = [word for position, word in enumerate(words) if position not in out]
-    return " ".join(left) if out and left else text
-
-
 def extract(words: list[str]) -> Iterator[tuple[str, range]]:
     """Yield each feature of normalised words with the positions of the words it touches."""
     text = padded(words)
-    at = Positions(words)
+    starts = list(accumulate((len(word) + 1 for word in words), initial=1))[:-1]
+
+    def touched(start: int, end: int) -> range:
+        return range(bisect_right(starts, start) - 1, bisect_right(starts, end - 1))
+
     out = {
         position
         for match in _RULED_OUT.finditer(text)
-        for position in at.touched(*match.span(match.lastindex or 0))
+        for position in touched(*match.span(match.lastindex or 0))
     }
     cause = _CAUSE.search(text)
-    first_of_cause = at.touched(cause.end(), cause.end() + 1).start if cause else len(words)
+    first_of_cause = touched(cause.end(), cause.end() + 1).start if cause else len(words)
     for position, word in enumerate(words):
         if position in out or word in FUNCTION_WORDS:
             continue
@@ -109,7 +88,7 @@ def extract(words: list[str]) -> Iterator[tuple[str, range]]:
         start = text.find(pattern)
         if start >= 0:
             first = start + (pattern[0] == " ")
-            span = at.touched(first, start + len(pattern.rstrip()))
+            span = touched(first, start + len(pattern.rstrip()))
             if out.isdisjoint(span):
                 for _ in range(CAUSE_TIMES if span.start >= first_of_cause else 1):
                     yield CONCEPT + concept, span

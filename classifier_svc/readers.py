@@ -4,13 +4,14 @@ import hashlib
 from functools import cache
 from pathlib import Path
 
-from classifier_svc import concepts, features, words
+from classifier_svc import concepts, features, focus, words
 
 
 @cache
 def readers_fingerprint() -> str:
     """Return a SHA-256."""
     digest = hashlib.sha256()
-    for path in [*(Path(m.__file__ or "") for m in (concepts, features, words)), concepts.PATH]:
+    modules = (concepts, features, focus, words)
+    for path in [*(Path(module.__file__ or "") for module in modules), concepts.PATH]:
         digest.update(path.read_bytes())
     return digest.hexdigest()

@@ -46,9 +46,21 @@ def read(name: SetName) -> list[Sentence]:
     ]
 
 
+def read_courtesies() -> dict[str, list[str]]:
+    """Return clauses that never carry a wish, by language."""
+    found: dict[str, list[str]] = json.loads((FOLDER / "training/courtesies.json").read_text())
+    return found
+
+
+def read_other() -> list[str]:
+    """Return sentences that no helpdesk is for."""
+    found: list[str] = json.loads((FOLDER / "training/other_subjects.json").read_text())
+    return found
+
+
 def fingerprint(labelled: Sequence[Sentence]) -> str:
     """Return the SHA-256 of all that makes a model: what it learns, and what reads a text."""
-    digest = hashlib.sha256(readers_fingerprint().encode())
+    digest = hashlib.sha256(f"{readers_fingerprint()} {read_courtesies()} {read_other()}".encode())
     for sentence in labelled:
         digest.update(repr(tuple(sentence)).encode())
     return digest.hexdigest()
