@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from contracts.messages import (
     ActiveReport,
     Classification,
+    CorrectionsReport,
+    Embedding,
     ResolutionReport,
     RpcErrorBody,
     UnclosedReport,
@@ -20,6 +22,8 @@ from contracts.messages import (
 from contracts.topology import (
     DIRECT_REPLY_TO,
     RPC_CLASSIFY,
+    RPC_CORRECTIONS,
+    RPC_EMBED,
     RPC_QUEUES,
     RPC_REPORT_ACTIVE,
     RPC_REPORT_RESOLUTION,
@@ -32,12 +36,16 @@ from tests.fuzz.odd import GARBAGE, TEXTS, broken, encode, mutated
 CASES = 250
 RIGHT: dict[str, dict[str, Any]] = {
     RPC_CLASSIFY: {"text": "The wifi in room 12 is down"},
+    RPC_EMBED: {"text": "The wifi in room 12 is down"},
+    RPC_CORRECTIONS: {},
     RPC_REPORT_UNCLOSED: {"last": 7, "unit": "days"},
     RPC_REPORT_RESOLUTION: {"months": 3},
     RPC_REPORT_ACTIVE: {},
 }
 RESULTS = {
     RPC_CLASSIFY: Classification,
+    RPC_EMBED: Embedding,
+    RPC_CORRECTIONS: CorrectionsReport,
     RPC_REPORT_UNCLOSED: UnclosedReport,
     RPC_REPORT_RESOLUTION: ResolutionReport,
     RPC_REPORT_ACTIVE: ActiveReport,

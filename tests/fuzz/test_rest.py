@@ -214,7 +214,9 @@ def test_these_are_5_000_cases_and_more() -> None:
 
 
 def drawn_right(method: str, path: str) -> int:
-    is_by_id = method == "GET" and path.endswith(("/messages", "/history"))
+    is_by_id = method in ("GET", "DELETE") and path.endswith(
+        ("/messages", "/history", "/duplicates", "/duplicate_of")
+    )
     return DRAWN_RIGHT_BY_ID if is_by_id else DRAWN_RIGHT
 
 
