@@ -25,6 +25,21 @@ FULL_CLAUSE_CHARACTERS: Final = 60
 _END: Final = re.compile(
     r"(?<=[.!?;:])\s+|\n+|\s+[-–—]+\s+|,\s+|\s+(?=(?:but|aber|sondern|ma|però|pero|sino|mais)\b)"
 )
+# "The Wi-Fi works", said beside something else, clears the Wi-Fi; "it works no more" does not.
+_CLEARED: Final = re.compile(
+    r"\b(?:works?(?: fine| well| again| though)?|(?:is|are) (?:fine|ok|okay|perfect|great)"
+    r"|geht(?: ja| wieder| schon)?|funktioniert(?: ja| wieder| gut)?|ist (?:ok|okay|gut)"
+    r"|(?:invece |però )?funziona(?: bene| benissimo| invece| però)?|va (?:bene|bien)"
+    r"|(?:sí )?funciona(?: bien)?|sí"
+    r"|(?:marche|fonctionne)(?: bien| très bien)?|est (?:ok|nickel))\W*$",
+    re.IGNORECASE,
+)
+_DENIED: Final = re.compile(
+    r"\b(?:not|never|no|nobody|nothing|hardly|only|non|mai|niente|solo|nunca|nadie|nada|sólo|ne|pas"
+    r"|jamais|plus|rien|nicht|nie|kein\w*|nur|kaum|if|when)\b|n['’]t\b",
+    re.IGNORECASE,
+)
+CLEARED_SHARE: Final = 0.02
 _LETTER: Final = re.compile(r"\w")
 
 
@@ -87,6 +102,9 @@ def read(
 
 
 def _read(clauses: list[str], vectors: NDArray[np.float32], carries: NDArray[np.float32]) -> Read:
+    if len(clauses) > 1:
+        cleared = [bool(_CLEARED.search(c)) and not _DENIED.search(c) for c in clauses]
+        carries = carries * np.where(cleared, CLEARED_SHARE, 1.0)
     share = carries / carries.max()
     length = [min(len(clause), FULL_CLAUSE_CHARACTERS) for clause in clauses]
     vector = (share**2 * length) @ vectors

@@ -181,6 +181,20 @@ def test_what_is_context_or_ruled_out_decides_nothing(classify: Classify) -> Non
     assert "heating" in answer.because
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The heating in room 5 is off, the Wi-Fi works fine",
+        "Il riscaldamento dell'aula 5 è spento da lunedì, il wifi invece funziona",
+        "Die Steckdosen sind tot, das WLAN geht aber",
+        "La calefacción no funciona, el wifi sí",
+        "Le chauffage est en panne, le wifi par contre marche",
+    ],
+)
+def test_what_works_is_not_the_problem_in_any_language(classify: Classify, text: str) -> None:
+    assert classify(text).category is F
+
+
 def test_only_the_first_1_000_characters_count(classify: Classify) -> None:
     start = "the radiator is cold " * 50
     assert classify(start + "password wifi login " * 400) == classify(start[:1000])
