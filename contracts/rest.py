@@ -125,10 +125,15 @@ class MarkDuplicate(Body):
 
 
 class FieldError(Record):
-    """One bad field and the reason, as a person would say it."""
+    """One bad field and the reason, as a person would say it.
+
+    `code` is stable and for programs: with `params` it says the same in any language.
+    """
 
     field: str
     message: str
+    code: str | None = None
+    params: dict[str, str | int] = Field(default_factory=dict)
 
 
 class Problem(Record):
@@ -159,6 +164,12 @@ def field_errors(errors: list[Any]) -> list[FieldError]:
         FieldError(
             field=".".join(str(part) for part in error["loc"]) or "body",
             message=error["msg"].replace("Input should be", "must be"),
+            code=error["type"],
+            params={
+                name: value
+                for name, value in error.get("ctx", {}).items()
+                if isinstance(value, str | int)
+            },
         )
         for error in errors
     ]

@@ -16,6 +16,7 @@ from web.keys import ASSETS, BECAUSE, GATE, LIVE, RENDERER, RPC, SETTINGS, TICKE
 from web.live import Live
 from web.metrics import measure
 from web.pages.errors import answer_errors
+from web.preferences import apply_preferences
 from web.render import Renderer
 from web.routes import ROUTES
 from web.security import add_headers
@@ -34,7 +35,7 @@ def build_app(settings: Settings) -> web.Application:
     """Return the application; raises SettingsError where htmx is not installed."""
     gate = Gate(PAGES_AT_ONCE, PAGES_WAITING, FREE)
     app = web.Application(
-        middlewares=[measure, answer_errors, gate.serve],
+        middlewares=[measure, apply_preferences, answer_errors, gate.serve],
         client_max_size=FORM_MAX_BYTES,
         handler_args=HANDLER_ARGS,
     )

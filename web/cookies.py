@@ -8,6 +8,9 @@ from aiohttp import web
 
 from web.keys import SETTINGS
 
+# The longest that browsers keep a cookie: 400 days (RFC 6265bis, section 5.5).
+COOKIE_MAX_AGE_SECONDS = 400 * 24 * 3600
+
 
 def set_cookie(
     request: web.Request, response: web.StreamResponse, name: str, value: str, max_age_s: int

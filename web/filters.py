@@ -1,61 +1,75 @@
 """How values look on a page: instants, ages, durations, labels, and found words.
 
-Takes values and returns text; knows no page and asks nobody.
+Takes values and returns text in the reader's language; knows no page and asks nobody.
 """
 
 import re
 from collections.abc import Collection
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
+from babel import Locale
+from babel.dates import format_date, format_time, format_timedelta
+from babel.numbers import format_decimal, format_percent
+from babel.units import format_unit
 from markupsafe import Markup, escape
 
 from contracts.fields import format_instant
 from contracts.vocabulary import Action, Category, CategorySource, Role, Status
+from web.i18n import N_, current_locale, gettext
 
-# A hundred years.
-REMEMBERED_MONTHS = 1_200
+# Far more than the ages, months and numbers that pages of a day show, in every language.
+REMEMBERED = 8_192
 
 LABELS: dict[str, str] = {
-    Status.OPEN: "Open",
-    Status.ACTIVE: "Active",
-    Status.CLOSED: "Closed",
-    Category.FACILITY_MANAGEMENT: "Facility management",
-    Category.TECHNICAL_IT: "Technical / IT",
-    Category.SERVICES_COMPLAINTS: "Services & complaints",
-    Role.USER: "User",
-    Role.HELPDESK: "Helpdesk",
+    Status.OPEN: N_("Open"),
+    Status.ACTIVE: N_("Active"),
+    Status.CLOSED: N_("Closed"),
+    Category.FACILITY_MANAGEMENT: N_("Facility management"),
+    Category.TECHNICAL_IT: N_("Technical / IT"),
+    Category.SERVICES_COMPLAINTS: N_("Services & complaints"),
+    Role.USER: N_("User"),
+    Role.HELPDESK: N_("Helpdesk"),
 }
-SOURCES = {
-    CategorySource.CLASSIFIER: "assigned automatically",
-    CategorySource.HELPDESK: "set by helpdesk",
+SOURCES: dict[str, str] = {
+    CategorySource.CLASSIFIER: N_("assigned automatically"),
+    CategorySource.HELPDESK: N_("set by helpdesk"),
 }
-DEEDS = {
-    Action.OPENED: "reported the problem",
-    Action.DESCRIPTION_EDITED: "edited the description",
-    Action.CATEGORISED: "set the category",
-    Action.ACTIVATED: "started work",
-    Action.CLOSED: "closed the ticket",
-    Action.MESSAGE_SENT: "sent a message",
-    Action.DUPLICATE_MARKED: "marked it as a duplicate",
-    Action.DUPLICATE_UNMARKED: "took back that it is a duplicate",
+DEEDS: dict[str, str] = {
+    Action.OPENED: N_("reported the problem"),
+    Action.DESCRIPTION_EDITED: N_("edited the description"),
+    Action.CATEGORISED: N_("set the category"),
+    Action.ACTIVATED: N_("started work"),
+    Action.CLOSED: N_("closed the ticket"),
+    Action.MESSAGE_SENT: N_("sent a message"),
+    Action.DUPLICATE_MARKED: N_("marked it as a duplicate"),
+    Action.DUPLICATE_UNMARKED: N_("took back that it is a duplicate"),
 }
 TITLE_MAX_CHARACTERS = 140
 # The model is calibrated: of what it says with less than this, four in ten are wrong, or more.
 SURE_FROM = 0.6
-LIKENESS = ((0.8, "almost the same"), (0.6, "much alike"), (0.0, "somewhat alike"))
+LIKENESS = ((0.8, N_("almost the same")), (0.6, N_("much alike")), (0.0, N_("somewhat alike")))
 # What the classifier takes for a word: "Wi-Fi" is one.
 _WORD = re.compile(r"(\w+(?:-\w+)*)")
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
 # Largest first; months and years are rounded, the exact date stands beside them.
-AGES = (
-    (365 * DAY, "year", "years"),
-    (30 * DAY, "month", "months"),
-    (DAY, "day", "days"),
-    (HOUR, "h", "h"),
-    (MINUTE, "min", "min"),
-)
+AGE_UNITS = (365 * DAY, 30 * DAY, 7 * DAY, DAY, HOUR, MINUTE)
+
+
+def label(word: str) -> str:
+    """Return how a word of the vocabulary is called."""
+    return gettext(LABELS[word])
+
+
+def source(word: str) -> str:
+    """Return who assigned a category."""
+    return gettext(SOURCES[word])
+
+
+def deed(action: str) -> str:
+    """Return what somebody did, as it follows their name."""
+    return gettext(DEEDS[action])
 
 
 def title(description: str) -> str:
@@ -67,46 +81,79 @@ def title(description: str) -> str:
 
 
 def age(instant: datetime, now: datetime) -> str:
-    """Return how long ago that was, in its largest unit ("3 h ago")."""
-    seconds = (now - instant).total_seconds()
-    for unit_seconds, one, many in AGES:
-        if seconds >= unit_seconds:
-            n = int(seconds // unit_seconds)
-            return f"{n} {one if n == 1 else many} ago"
-    return "just now"
+    """Return how long ago that was, in its largest unit ("3 hours ago")."""
+    seconds = _whole_units((now - instant).total_seconds())
+    return _ago(seconds, current_locale()) if seconds else gettext("just now")
+
+
+def span(since: datetime, now: datetime) -> str:
+    """Return how long something lasts already, in its largest unit ("3 hours")."""
+    seconds = _whole_units((now - since).total_seconds())
+    return _span(seconds or MINUTE, current_locale())
+
+
+def _whole_units(seconds: float) -> int:
+    unit = next((unit for unit in AGE_UNITS if seconds >= unit), 0)
+    return int(seconds // unit) * unit if unit else 0
+
+
+@lru_cache(REMEMBERED)
+def _ago(seconds: int, locale: Locale) -> str:
+    return format_timedelta(
+        timedelta(seconds=-seconds), threshold=1, add_direction=True, locale=locale
+    )
+
+
+@lru_cache(REMEMBERED)
+def _span(seconds: int, locale: Locale) -> str:
+    return format_timedelta(timedelta(seconds=seconds), threshold=1, locale=locale)
 
 
 def duration(seconds: float) -> str:
-    """Return a length of time in its two largest units ("2 d 4 h")."""
+    """Return a length of time in its two largest units ("2 days 4 hrs")."""
     minutes = round(seconds / MINUTE)
     days, minutes = divmod(minutes, DAY // MINUTE)
     hours, minutes = divmod(minutes, 60)
     if days:
-        return f"{days} d {hours} h"
+        return f"{_units(days, 'day')} {_units(hours, 'hour')}"
     if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min" if minutes else f"{seconds:.0f} s"
+        return f"{_units(hours, 'hour')} {_units(minutes, 'minute')}"
+    return _units(minutes, "minute") if minutes else _units(round(seconds), "second")
 
 
-@lru_cache(REMEMBERED_MONTHS)
+def _units(n: int, unit: str) -> str:
+    return format_unit(n, f"duration-{unit}", "short", locale=current_locale())
+
+
 def month_name(month: str) -> str:
     """Return "2026-05" as "May 2026"."""
-    return datetime.strptime(month, "%Y-%m").replace(tzinfo=UTC).strftime("%B %Y")
+    return _month_name(month, current_locale())
+
+
+@lru_cache(REMEMBERED)
+def _month_name(month: str, locale: Locale) -> str:
+    day = datetime.strptime(month, "%Y-%m").replace(tzinfo=UTC).date()
+    return format_date(day, "LLLL y", locale)
 
 
 def day(value: date) -> str:
     """Return a day of the calendar as people read it."""
-    return value.strftime("%-d %b %Y")
+    return format_date(value, "medium", current_locale())
 
 
 def percent(share: float) -> str:
     """Return a share of 0-1 in whole percent."""
-    return f"{share:.0%}"
+    return format_percent(share, locale=current_locale())
 
 
 def number(value: int) -> str:
-    """Return a whole number with thin spaces between thousands."""
-    return f"{value:,}".replace(",", "\u202f")
+    """Return a whole number with its thousands apart."""
+    return _number(value, current_locale())
+
+
+@lru_cache(REMEMBERED)
+def _number(value: int, locale: Locale) -> str:
+    return format_decimal(value, locale=locale)
 
 
 def mark(text: str, query: str) -> Markup:
@@ -136,7 +183,7 @@ def mark_words(text: str, words: Collection[str]) -> Markup:
 
 def likeness(score: float) -> str:
     """Return in words how much a ticket is like another, from a score of 0-1."""
-    return next(words for least, words in LIKENESS if score >= least)
+    return gettext(next(words for least, words in LIKENESS if score >= least))
 
 
 class Clock:
@@ -147,11 +194,14 @@ class Clock:
 
     def local(self, instant: datetime) -> str:
         """Return date and minute as people on the campus read them."""
-        return instant.astimezone(self._timezone).strftime("%-d %b %Y, %H:%M")
+        # Babel would ask the zone for its name each time; a local time without one is enough.
+        minute = instant.astimezone(self._timezone).replace(second=0, microsecond=0, tzinfo=None)
+        return _date_and_minute(minute, current_locale())
 
     def local_time(self, instant: datetime) -> str:
         """Return the local hour, minute and second."""
-        return instant.astimezone(self._timezone).strftime("%H:%M:%S")
+        local = instant.astimezone(self._timezone).replace(tzinfo=None)
+        return format_time(local, "medium", locale=current_locale())
 
     def moment(self, text: str) -> str:
         """Return an instant that stands in an address as local date and minute."""
@@ -168,6 +218,19 @@ class Clock:
 
     def ago(self, instant: datetime, now: datetime) -> Markup:
         """Return a `<time>` element that shows the age, and the local date on pointing at it."""
+        return self._time(instant, age(instant, now))
+
+    def lasting(self, since: datetime, now: datetime) -> Markup:
+        """Return a `<time>` element that shows how long, and since when on pointing at it."""
+        return self._time(since, span(since, now))
+
+    def _time(self, instant: datetime, words: str) -> Markup:
         return Markup('<time datetime="{}" title="{}">{}</time>').format(
-            format_instant(instant), self.local(instant), age(instant, now)
+            format_instant(instant), self.local(instant), words
         )
+
+
+@lru_cache(REMEMBERED)
+def _date_and_minute(local: datetime, locale: Locale) -> str:
+    date_text = format_date(local, "medium", locale)
+    return f"{date_text}, {format_time(local, 'short', locale=locale)}"

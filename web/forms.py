@@ -5,8 +5,6 @@ from uuid import UUID, uuid4, uuid5
 
 from aiohttp import web
 
-from contracts.rest import Problem
-
 # Enough for 10 000 characters of any script, percent-encoded, and for nothing much larger.
 FORM_MAX_BYTES = 128 * 1024
 FIELDS_MAX = 20
@@ -46,9 +44,3 @@ def key_of(form_key: str, text: str) -> UUID:
         return uuid5(UUID(form_key), text)
     except ValueError:
         return uuid4()
-
-
-def reason(problem: Problem) -> str:
-    """Return why a text is refused, as a sentence."""
-    reasons = "; ".join(error.message for error in problem.errors or ())
-    return f"The text {reasons}." if reasons else problem.detail

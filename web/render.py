@@ -17,7 +17,9 @@ from contracts.rest import Ticket
 from contracts.vocabulary import Role
 from web import filters
 from web.assets import Assets
+from web.i18n import NAMES, Language, current_language, gettext, ngettext
 from web.keys import RENDERER
+from web.preferences import THEME_NAMES, current_theme
 from web.settings import Settings
 
 # Below this, compressing costs more than it saves: a packet carries about 1.4 kB.
@@ -48,12 +50,18 @@ class Renderer:
             trim_blocks=True,
             lstrip_blocks=True,
             auto_reload=False,
+            extensions=["jinja2.ext.i18n"],
+            # It would say what is constant in the language that is asked for first.
+            optimized=False,
+        )
+        self._environment.install_gettext_callables(  # type: ignore[attr-defined]
+            gettext, ngettext, newstyle=True
         )
         clock = filters.Clock(settings.timezone)
         self._environment.filters |= {
-            "label": filters.LABELS.__getitem__,
-            "source": filters.SOURCES.__getitem__,
-            "deed": filters.DEEDS.__getitem__,
+            "label": filters.label,
+            "source": filters.source,
+            "deed": filters.deed,
             "title": filters.title,
             "duration": filters.duration,
             "month_name": filters.month_name,
@@ -67,13 +75,18 @@ class Renderer:
             "moment": clock.moment,
             "when": clock.when,
             "ago": clock.ago,
+            "lasting": clock.lasting,
         }
         self._environment.globals |= {
             "static": assets.address,
             "timezone": settings.timezone.key,
             "sure_from": filters.SURE_FROM,
+            "language": current_language,
+            "language_names": NAMES,
+            "theme": current_theme,
+            "theme_names": THEME_NAMES,
         }
-        self._rows: OrderedDict[tuple[int, int, str], str] = OrderedDict()
+        self._rows: OrderedDict[tuple[int, int, Language, str], str] = OrderedDict()
 
     def rows(self, tickets: Iterable[Ticket], now: datetime, query: str) -> str:
         """Return the rows of a list.
@@ -84,8 +97,9 @@ class Renderer:
         if query:
             return "".join(self._row(ticket, now, query) for ticket in tickets)
         parts = []
+        language = current_language()
         for ticket in tickets:
-            key = (ticket.id, ticket.version, filters.age(ticket.opened_at, now))
+            key = (ticket.id, ticket.version, language, filters.age(ticket.opened_at, now))
             row = self._rows.get(key)
             if row is None:
                 row = self._rows[key] = self._row(ticket, now, "")
@@ -161,7 +175,7 @@ def html_response(request: web.Request, html: str, status: int = 200) -> web.Res
     body = html.encode()
     headers = {
         "Cache-Control": "private, no-cache",
-        "Vary": "HX-Request, HX-Request-Type, Accept-Encoding, Cookie",
+        "Vary": "HX-Request, HX-Request-Type, Accept-Encoding, Accept-Language, Cookie",
     }
     if len(body) >= GZIP_MIN_BYTES and "gzip" in request.headers.get("Accept-Encoding", ""):
         body = gzip.compress(body, GZIP_LEVEL, mtime=0)

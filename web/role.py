@@ -9,11 +9,9 @@ from urllib.parse import quote
 from aiohttp import web
 
 from contracts.vocabulary import Role
-from web.cookies import delete_cookie, set_cookie
+from web.cookies import COOKIE_MAX_AGE_SECONDS, delete_cookie, set_cookie
 
 COOKIE = "role"
-# The longest that browsers keep a cookie: 400 days (RFC 6265bis, section 5.5).
-COOKIE_MAX_AGE_SECONDS = 400 * 24 * 3600
 HOME = "/tickets"
 # A longer address, quoted into another one, could be more than a server or a browser takes.
 NEXT_MAX_CHARACTERS = 4_000
@@ -51,13 +49,16 @@ def require_helpdesk(request: web.Request) -> Role:
 
 def safe_next(wanted: str) -> str:
     """Return the address to go on to: `wanted` where it is a path of ours, else the list."""
-    is_ours = (
-        wanted.startswith("/")
-        and not wanted.startswith(("//", "/\\"))  # browsers read both as another host
-        and wanted.isprintable()
-        and wanted.partition("?")[0] != "/"
+    return wanted if is_ours(wanted) and wanted.partition("?")[0] != "/" else HOME
+
+
+def is_ours(address: str) -> bool:
+    """Tell whether an address leads to a page of ours, and to no other host."""
+    return (
+        address.startswith("/")
+        and not address.startswith(("//", "/\\"))  # browsers read both as another host
+        and address.isprintable()
     )
-    return wanted if is_ours else HOME
 
 
 def remember_role(request: web.Request, response: web.Response, role: Role) -> None:

@@ -2,7 +2,18 @@
 
 from aiohttp import web
 
-from web.pages import analytics, classifier, entry, health, hints, static, stream, ticket, tickets
+from web.pages import (
+    analytics,
+    classifier,
+    entry,
+    health,
+    hints,
+    preferences,
+    static,
+    stream,
+    ticket,
+    tickets,
+)
 
 ID = "{id:[0-9]{1,16}}"
 ANALYSIS = "{analysis:unclosed|resolution|active}"
@@ -11,6 +22,7 @@ ROUTES = (
     web.get("/", entry.show),
     web.post("/enter", entry.enter),
     web.post("/leave", entry.leave),
+    web.post("/preferences", preferences.choose),
     web.get("/tickets", tickets.show),
     web.post("/tickets", tickets.report),
     web.get("/tickets/hints", hints.show),

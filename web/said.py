@@ -3,19 +3,25 @@
 from aiohttp import web
 
 from web.cookies import delete_cookie, set_cookie
+from web.i18n import N_, gettext
 
 COOKIE = "said"
 MAX_AGE_SECONDS = 20
 SENTENCES = {
-    "reported": "Thank you. The problem is reported, and you can follow it here.",
-    "description": "The description is saved.",
-    "category": "The category is saved.",
-    "active": "Work has started.",
-    "closed": "The ticket is closed.",
-    "message": "The message is sent.",
-    "duplicate": "The ticket is marked as a duplicate.",
-    "no duplicate": "The ticket is no duplicate any more.",
+    "reported": N_("Thank you. The problem is reported, and you can follow it here."),
+    "description": N_("The description is saved."),
+    "category": N_("The category is saved."),
+    "active": N_("Work has started."),
+    "closed": N_("The ticket is closed."),
+    "message": N_("The message is sent."),
+    "duplicate": N_("The ticket is marked as a duplicate."),
+    "no duplicate": N_("The ticket is no duplicate any more."),
 }
+
+
+def sentence(code: str) -> str:
+    """Return the sentence of a code, empty for an unknown one."""
+    return gettext(SENTENCES[code]) if code in SENTENCES else ""
 
 
 def redirect(request: web.Request, location: str, code: str) -> web.Response:
@@ -32,7 +38,7 @@ def set_said(request: web.Request, response: web.Response, code: str) -> None:
 
 def find_said(request: web.Request) -> str:
     """Return the sentence to say on this page, empty where there is none."""
-    return SENTENCES.get(request.cookies.get(COOKIE, ""), "")
+    return sentence(request.cookies.get(COOKIE, ""))
 
 
 def forget_said(request: web.Request, response: web.Response) -> None:

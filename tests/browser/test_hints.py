@@ -35,7 +35,7 @@ async def test_hints_say_what_why_and_what_is_known(
     page = await open_page("user", viewport=PHONE)
     await page.get_by_label(BOX).press_sequentially(text)
     hints = page.locator("#hints")
-    await expect(hints).to_contain_text(f"goes to {label} – quite sure, because of “")
+    await expect(hints).to_contain_text(f"goes to {label} – quite sure. Because of: ")
     words = await hints.locator("mark").all_inner_texts()
     assert 1 <= len(words) <= 5
     assert all(word in text for word in words)

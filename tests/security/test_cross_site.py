@@ -30,6 +30,7 @@ ELSEWHERE: dict[str, dict[str, str]] = {
 FORMS = {
     "/enter": {"role": "user"},
     "/leave": {},
+    "/preferences": {"language": "it", "theme": "dark"},
     "/tickets": {"text": "from another site"},
     "/tickets/{id}/description": {"text": "from another site", "version": "1"},
     "/tickets/{id}/category": {"category": "facility_management", "version": "1"},

@@ -41,8 +41,15 @@ class Person:
     async def see(self, path: str, *, htmx: bool = False, **options: Any) -> "Seen":
         return await self.ask("GET", path, htmx=htmx, **options)
 
-    async def send(self, path: str, *, htmx: bool = False, **fields: str) -> "Seen":
-        return await self.ask("POST", path, htmx=htmx, data=fields)
+    async def send(
+        self,
+        path: str,
+        *,
+        htmx: bool = False,
+        headers: dict[str, str] | None = None,
+        **fields: str,
+    ) -> "Seen":
+        return await self.ask("POST", path, htmx=htmx, data=fields, headers=headers or {})
 
     async def ask(self, method: str, path: str, *, htmx: bool = False, **options: Any) -> "Seen":
         headers = (HTMX if htmx else {}) | options.pop("headers", {})

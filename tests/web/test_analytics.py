@@ -48,8 +48,8 @@ async def test_the_downloads_hold_the_same(helpdesk: Person, name: str) -> None:
 @pytest.mark.parametrize(
     ("query", "reason"),
     [
-        ("last=0", "Last must be greater than or equal to 1"),
-        ("last=-1", "Last must be greater than or equal to 1"),
+        ("last=0", "Last must be at least 1"),
+        ("last=-1", "Last must be at least 1"),
         ("last=1000000000", "Last must be at most"),
         ("last=999999999999999999999", "Last must be a whole number"),
         ("last=abc", "Last must be a whole number"),

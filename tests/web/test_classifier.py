@@ -23,7 +23,7 @@ async def test_the_model_says_what_it_would_and_why(helpdesk: Person) -> None:
     text = "The <b>lift</b> in building C is stuck"
     seen = await helpdesk.see("/classifier", params={"text": text})
     assert seen.status == 200
-    assert "goes to Facility management – quite sure, because of" in seen.text
+    assert "goes to Facility management – quite sure. Because of:" in seen.text
     assert "The &lt;b&gt;<mark>lift</mark>&lt;/b&gt;" in seen.html
     assert seen.html.count("<meter value=") == 3
     assert seen.typed("text") == text

@@ -48,7 +48,7 @@ async def test_a_duplicate_is_marked_and_unmarked(
     assert "The ticket is marked as a duplicate." in seen.text
     assert f"Duplicate of #{original.id} {original.title} Not a duplicate" in seen.text
     assert "Similar tickets" not in seen.text
-    assert f"marked it as a duplicate of #{original.id}" in seen.text
+    assert f"marked it as a duplicate: #{original.id}" in seen.text
     assert "stays here" in seen.text
     assert f"Duplicates: #{duplicate.id}" in (await helpdesk.see(f"/tickets/{original.id}")).text
     shown = await user.see(place)
@@ -58,7 +58,7 @@ async def test_a_duplicate_is_marked_and_unmarked(
     undone = await helpdesk.send(f"{place}/duplicate", of="", htmx=True)
     assert {"head", "twins", "history"} <= set(targets(undone.html))
     assert "The ticket is no duplicate any more." in undone.text
-    assert f"took back that it is a duplicate of #{original.id}" in undone.text
+    assert f"took back that it is a duplicate: #{original.id}" in undone.text
     assert "Helpdesk goes on" not in (await user.see(place)).text
     assert (await api.fetch(duplicate.id)).duplicate_of is None
 

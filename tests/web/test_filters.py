@@ -20,11 +20,11 @@ NOW = datetime(2026, 3, 29, 12, tzinfo=UTC)
     [
         (timedelta(seconds=-5), "just now"),
         (timedelta(seconds=59), "just now"),
-        (timedelta(seconds=60), "1 min ago"),
-        (timedelta(minutes=59, seconds=59), "59 min ago"),
-        (timedelta(hours=3), "3 h ago"),
+        (timedelta(seconds=60), "1 minute ago"),
+        (timedelta(minutes=59, seconds=59), "59 minutes ago"),
+        (timedelta(hours=3), "3 hours ago"),
         (timedelta(days=1), "1 day ago"),
-        (timedelta(days=29), "29 days ago"),
+        (timedelta(days=29), "4 weeks ago"),
         (timedelta(days=61), "2 months ago"),
         (timedelta(days=800), "2 years ago"),
     ],
@@ -35,7 +35,7 @@ def test_age(ago: timedelta, words: str) -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "words"),
-    [(12, "12 s"), (300, "5 min"), (3_600, "1 h 0 min"), (187_200, "2 d 4 h")],
+    [(12, "12 secs"), (300, "5 mins"), (3_600, "1 hr 0 mins"), (187_200, "2 days 4 hrs")],
 )
 def test_duration(seconds: float, words: str) -> None:
     assert filters.duration(seconds) == words

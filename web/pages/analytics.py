@@ -22,7 +22,9 @@ from contracts.messages import ActiveReport, ResolutionReport, UnclosedReport, U
 from contracts.rest import FieldError, field_errors
 from contracts.vocabulary import PeriodUnit
 from web import reports
+from web.i18n import N_, gettext
 from web.keys import RPC, SETTINGS
+from web.refusals import say_field
 from web.render import Page, blocks_response, page_response, wants_fragment
 from web.role import require_helpdesk
 
@@ -40,12 +42,16 @@ _SHAPE = re.compile(
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 TITLES = {
-    "": "Reports",
-    "unclosed": "Unclosed tickets in a period",
-    "resolution": "Resolution time by month",
-    "active": "Active tickets by category",
+    "": N_("Reports"),
+    "unclosed": N_("Unclosed tickets in a period"),
+    "resolution": N_("Resolution time by month"),
+    "active": N_("Active tickets by category"),
 }
-TABS = (("unclosed", "Unclosed"), ("resolution", "Resolution time"), ("active", "Active now"))
+TABS = (
+    ("unclosed", N_("Unclosed")),
+    ("resolution", N_("Resolution time")),
+    ("active", N_("Active now")),
+)
 
 Report = UnclosedReport | ResolutionReport | ActiveReport
 Cell = str | int | float | datetime | None
@@ -65,7 +71,7 @@ class Period:
 
     def error_of(self, field: str) -> str:
         """Return what is wrong with a field, empty where it is right."""
-        return "; ".join(error.message for error in self.errors if error.field == field)
+        return "; ".join(say_field(error) for error in self.errors if error.field == field)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +86,7 @@ class AnalyticsPage(Page):
 
     @property
     def heading(self) -> str:
-        return TITLES[self.analysis]
+        return gettext(TITLES[self.analysis])
 
     @property
     def query(self) -> str:
@@ -153,7 +159,7 @@ async def _load(request: web.Request) -> tuple[AnalyticsPage, int]:
             period = replace(page.period, errors=tuple(error.errors))
             return replace(page, period=period), 422
         # What is internal holds a support id; what is away is no concern of the reader's.
-        away = str(error) if error.code == "internal" else "Its worker does not answer."
+        away = str(error) if error.code == "internal" else gettext("Its worker does not answer.")
         return replace(page, away=away), 503
     return replace(page, report=report, chart=chart), 200
 
@@ -173,7 +179,7 @@ def _page(request: web.Request, analysis: str) -> AnalyticsPage:
     last, unit = query.get("last", "7").strip(), query.get("unit", PeriodUnit.DAYS.value)
     errors: tuple[FieldError, ...] = ()
     if not re.fullmatch(r"-?[0-9]{1,12}", last, re.ASCII):
-        errors = (FieldError(field="last", message="must be a whole number"),)
+        errors = (FieldError(field="last", message="must be a whole number", code="int_parsing"),)
     return AnalyticsPage(
         role=role,
         section="analytics",

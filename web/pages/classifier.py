@@ -17,6 +17,7 @@ from contracts.rest import field_errors
 from contracts.vocabulary import Category
 from web.classify import corrections, find_category
 from web.keys import RPC
+from web.refusals import say_texts
 from web.render import Page, page_response
 from web.role import require_helpdesk
 
@@ -85,7 +86,7 @@ def _find_error(text: str) -> str:
     try:
         ClassifyRequest(text=text)
     except ValidationError as error:
-        return "; ".join(found.message for found in field_errors(error.errors()))
+        return say_texts(field_errors(error.errors()))
     return ""
 
 

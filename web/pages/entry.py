@@ -6,6 +6,7 @@ from aiohttp import web
 
 from contracts.vocabulary import Role
 from web.forms import read_form
+from web.i18n import gettext
 from web.render import Page, page_response
 from web.role import find_role, forget_role, remember_role, safe_next
 
@@ -28,7 +29,7 @@ async def enter(request: web.Request) -> web.Response:
     try:
         role = Role(form.get("role", ""))
     except ValueError:
-        page = EntryPage(role=None, next=wanted, alert="Choose one of the two roles.")
+        page = EntryPage(role=None, next=wanted, alert=gettext("Choose one of the two roles."))
         return page_response(request, "entry.html", page, status=422)
     response = web.Response(status=303, headers={"Location": wanted})
     remember_role(request, response, role)

@@ -9,8 +9,11 @@ from aiohttp.typedefs import Handler
 from markupsafe import escape
 
 from bus.http import RETRY_AFTER_SECONDS, Busy
-from web.forms import FORM_MAX_BYTES, read_form
+from web.forms import read_form
+from web.i18n import N_
+from web.i18n import gettext as _
 from web.pages.unsent import Draft, UnsentPage, as_report, make_draft
+from web.refusals import say_problem
 from web.render import Page, html_response, page_response, partial, wants_fragment
 from web.role import NotHelpdesk, find_role
 from web.security import CrossSite, require_same_site
@@ -18,27 +21,26 @@ from web.ticket_api import ApiError, Unavailable
 
 log = logging.getLogger(__name__)
 
-AWAY = "Tickets cannot be reached at the moment. Please try again in a minute."
-BUSY = "Very many people are here at the moment. Please try again in a few seconds."
+AWAY = N_("Tickets cannot be reached at the moment. Please try again in a minute.")
+BUSY = N_("Very many people are here at the moment. Please try again in a few seconds.")
 SENTENCES = {
-    400: "This address or form cannot be read.",
-    403: "This page is for helpdesk only.",
-    404: "There is no such page. It may have been mistyped.",
-    405: "This address does not take such a request.",
-    408: "The request took too long to arrive. Please try again.",
-    413: f"That is more than the {FORM_MAX_BYTES // 1024} KiB that a form may hold.",
-    415: "This address takes the forms of this site only.",
+    400: N_("This address or form cannot be read."),
+    403: N_("This page is for helpdesk only."),
+    404: N_("There is no such page. It may have been mistyped."),
+    405: N_("This address does not take such a request."),
+    408: N_("The request took too long to arrive. Please try again."),
+    413: N_("That is more than a form may hold."),
+    415: N_("This address takes the forms of this site only."),
     503: AWAY,
 }
 HEADINGS = {
-    403: "Not allowed",
-    404: "Not found",
-    413: "Too much",
-    500: "Our mistake",
-    503: "Back in a moment",
+    403: N_("Not allowed"),
+    404: N_("Not found"),
+    413: N_("Too much"),
+    500: N_("Our mistake"),
+    503: N_("Back in a moment"),
 }
-CROSS_SITE = "This request came from another site, so nothing was changed."
-NO_TICKET = "There is no such ticket. Check its number."
+CROSS_SITE = N_("This request came from another site, so nothing was changed.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +51,7 @@ class ErrorPage(Page):
 
     @property
     def heading(self) -> str:
-        return HEADINGS.get(self.status, "That did not work")
+        return _(HEADINGS.get(self.status, N_("That did not work")))
 
 
 @web.middleware
@@ -59,20 +61,19 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
         require_same_site(request)
         return await handler(request)
     except CrossSite:
-        return error_response(request, 403, CROSS_SITE)
+        return error_response(request, 403, _(CROSS_SITE))
     except NotHelpdesk:
-        return error_response(request, 403, SENTENCES[403])
+        return error_response(request, 403, _(SENTENCES[403]))
     except Busy:
-        return await _not_done(request, 503, BUSY)
+        return await _not_done(request, 503, _(BUSY))
     except Unavailable:
-        return await _not_done(request, 503, AWAY)
+        return await _not_done(request, 503, _(AWAY))
     except ApiError as error:
-        status = error.problem.status
-        return await _not_done(request, status, NO_TICKET if status == 404 else str(error))
+        return await _not_done(request, error.problem.status, say_problem(error.problem))
     except web.HTTPException as error:
         if error.status < 400:
             raise
-        sentence = SENTENCES.get(error.status, error.reason)
+        sentence = _(SENTENCES.get(error.status, N_("That did not work")))
         response = error_response(request, error.status, sentence)
         if "Allow" in error.headers:
             response.headers["Allow"] = error.headers["Allow"]
@@ -80,7 +81,7 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
     except web.RequestPayloadError:
         # aiohttp would try to read the rest, and log that as a defect.
         request.content.feed_eof()
-        response = error_response(request, 400, SENTENCES[400])
+        response = error_response(request, 400, _(SENTENCES[400]))
         response.force_close()
         return response
     except Exception:
@@ -88,7 +89,7 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
             return web.Response(status=499)  # the reader has gone; the status is for the metrics
         support_id = secrets.token_hex(4)
         log.exception("%s %s failed, support id %s", request.method, request.path, support_id)
-        return error_response(request, 500, "Something went wrong here.", support_id)
+        return error_response(request, 500, _("Something went wrong here."), support_id)
 
 
 async def _not_done(request: web.Request, status: int, sentence: str) -> web.Response:
@@ -98,7 +99,7 @@ async def _not_done(request: web.Request, status: int, sentence: str) -> web.Res
         return error_response(request, status, sentence)
     if wants_fragment(request):
         # The text still stands in its box.
-        return error_response(request, status, f"{sentence} Your text is still here.")
+        return error_response(request, status, f"{sentence} {_('Your text is still here.')}")
     if status != 503:
         # Trying again would be refused again, but the text may be a new problem's description.
         draft = as_report(draft)
@@ -125,7 +126,7 @@ def error_response(
     )
     if wants_fragment(request):
         if support_id:
-            sentence += f" Support id: {support_id}"
+            sentence += " " + _("Support id: %(id)s") % {"id": support_id}
         alert = partial("alert", escape(sentence), "innerHTML")
         return _mark_retry(html_response(request, alert, status))
     return _mark_retry(page_response(request, "errors.html", page, status=status))

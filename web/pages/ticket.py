@@ -15,8 +15,9 @@ from contracts.fields import ID_MAX
 from contracts.rest import Ticket
 from contracts.vocabulary import Role
 from web.around import find_around, find_similar
-from web.filters import DEEDS, LABELS
-from web.forms import key_of, read_form, read_number, reason
+from web.filters import deed, label
+from web.forms import key_of, read_form, read_number
+from web.i18n import gettext as _
 from web.keys import RENDERER, TICKET_API
 from web.pages.ticket_page import (
     ClosedPage,
@@ -31,9 +32,10 @@ from web.pages.ticket_page import (
     load_page,
     make_editor,
 )
+from web.refusals import say_field, say_text
 from web.render import blocks_response, html_response, page_response, partial, wants_fragment
 from web.role import require_helpdesk, require_role
-from web.said import SENTENCES, find_said, forget_said, redirect
+from web.said import find_said, forget_said, redirect, sentence
 from web.ticket_api import ApiError
 
 TEMPLATE = "ticket.html"
@@ -107,7 +109,7 @@ async def edit_description(request: web.Request) -> web.Response:
             return await _again(request, role, ticket_id, 409, ["editor"], editor=editor)
         if problem.status == 422:
             version, was = read_number(form.get("version")), form.get("was", "")
-            editor = Editor(text, version, was, reason(problem))
+            editor = Editor(text, version, was, say_text(problem))
             return await _again(request, role, ticket_id, 422, ["editor"], editor=editor)
         raise
     return await _done(request, role, ticket_id, "description", ["editor"])
@@ -124,7 +126,7 @@ async def correct_category(request: web.Request) -> web.Response:
     except ApiError as error:
         if error.problem.status != 412:
             raise
-        alert = "Somebody else changed the category meanwhile. Please look again."
+        alert = _("Somebody else changed the category meanwhile. Please look again.")
         return await _again(request, role, ticket_id, 409, LIVE_BLOCKS, alert=alert)
     return await _done(request, role, ticket_id, "category")
 
@@ -147,7 +149,7 @@ async def send_message(request: web.Request) -> web.Response:
     except ApiError as error:
         if error.problem.status != 422:
             raise
-        reply = Reply(key, text, reason(error.problem))
+        reply = Reply(key, text, say_text(error.problem))
         return await _again(request, role, ticket_id, 422, ["reply"], reply=reply)
     return await _done(request, role, ticket_id, "message", ["reply"])
 
@@ -162,16 +164,17 @@ async def mark_duplicate(request: web.Request) -> web.Response:
         await api.unmark_duplicate(role, ticket_id)
         return await _done(request, role, ticket_id, "no duplicate")
     if not original_id:
-        marking = Marking(number, "Type the number of a ticket, such as 12.")
+        marking = Marking(number, _("Type the number of a ticket, such as 12."))
         return await _again(request, role, ticket_id, 422, ["twins"], marking=marking)
     try:
         await api.mark_duplicate(role, ticket_id, original_id)
     except ApiError as error:
         problem = error.problem
-        reasons = [wrong.message for wrong in problem.errors or () if wrong.field == "ticket"]
+        reasons = [say_field(bad) for bad in problem.errors or () if bad.field == "ticket"]
         if not reasons:
             raise
-        marking = Marking(number, f"That is not possible: {'; '.join(reasons)}.")
+        why = _("That is not possible: %(reasons)s.") % {"reasons": "; ".join(reasons)}
+        marking = Marking(number, why)
         return await _again(request, role, ticket_id, problem.status, ["twins"], marking=marking)
     return await _done(request, role, ticket_id, "duplicate")
 
@@ -222,7 +225,7 @@ async def _done(
     if not wants_fragment(request):
         return redirect(request, f"/tickets/{ticket_id}", said)
     page = await load_page(request, role, ticket_id)
-    page = replace(page, said=SENTENCES.get(said, ""), focus=FOCUS_AFTER.get(said, ""))
+    page = replace(page, said=sentence(said), focus=FOCUS_AFTER.get(said, ""))
     names = dict.fromkeys((*LIVE_BLOCKS, *replaced))
     return _blocks(request, page, list(names), replaced)
 
@@ -270,8 +273,8 @@ def _closed_response(
 
 def _news(page: TicketPage) -> str:
     last = page.thread.history[-1]
-    who = LABELS[last.role] if last.role else "The classifier"
-    return f"Updated: {who} {DEEDS[last.action]}."
+    who = label(last.role) if last.role else _("Classifier")
+    return _("Updated: %(who)s %(deed)s.") % {"who": who, "deed": deed(last.action)}
 
 
 def _ticket_id(request: web.Request) -> int:

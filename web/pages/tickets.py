@@ -11,9 +11,11 @@ from aiohttp import web
 from contracts.rest import Counts, Ticket
 from contracts.vocabulary import Category, Role, Status
 from web.classify import find_category
-from web.filters import LABELS
-from web.forms import key_of, read_form, reason
+from web.filters import label
+from web.forms import key_of, read_form
+from web.i18n import gettext
 from web.keys import LIVE, RENDERER, RPC, TICKET_API
+from web.refusals import say_field, say_problem, say_text
 from web.render import (
     Page,
     blocks_response,
@@ -102,14 +104,18 @@ class TicketsPage(Page):
     @property
     def status_choices(self) -> list[tuple[str, str]]:
         """Return value and text of each option; closed tickets are for helpdesk only."""
-        choices = [("", "Open and active"), *_choices(Status.OPEN, Status.ACTIVE)]
+        choices = [("", gettext("Open and active")), *_choices(Status.OPEN, Status.ACTIVE)]
         if self.role is Role.HELPDESK:
-            choices += [*_choices(Status.CLOSED), (EVERY_STATUS, "All")]
+            choices += [*_choices(Status.CLOSED), (EVERY_STATUS, gettext("All"))]
         return choices
 
     @property
     def category_choices(self) -> list[tuple[str, str]]:
-        return [("", "All categories"), *_choices(*Category), ("none", "Not assigned yet")]
+        return [
+            ("", gettext("All categories")),
+            *_choices(*Category),
+            ("none", gettext("Not assigned yet")),
+        ]
 
     @property
     def chosen_status(self) -> str:
@@ -131,7 +137,7 @@ class TicketsPage(Page):
 
 
 def _choices(*members: Status | Category) -> list[tuple[str, str]]:
-    return [(member.value, LABELS[member]) for member in members]
+    return [(member.value, label(member)) for member in members]
 
 
 def read_filters(request: web.Request) -> Filters:
@@ -174,7 +180,7 @@ async def report(request: web.Request) -> web.Response:
     except ApiError as error:
         if error.problem.status != 422:
             raise
-        return await _invalid(request, role, ReportForm(key, text, reason(error.problem)))
+        return await _invalid(request, role, ReportForm(key, text, say_text(error.problem)))
     location = f"/tickets/{ticket.id}"
     if wants_fragment(request):
         response = web.Response(headers={"HX-Redirect": location})
@@ -228,8 +234,9 @@ async def _load(
     except ApiError as error:
         if error.problem.status != 422:
             raise
-        reasons = "; ".join(f"{e.field}: {e.message}" for e in error.problem.errors or ())
-        return replace(page, alert=f"This list cannot be shown. {reasons or error}")
+        reasons = "; ".join(f"{e.field}: {say_field(e)}" for e in error.problem.errors or ())
+        sentence = gettext("This list cannot be shown.")
+        return replace(page, alert=f"{sentence} {reasons or say_problem(error.problem)}")
     return replace(
         page,
         rows=request.app[RENDERER].rows(found.items, page.now, filters.q),

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from uuid import uuid4
 
+from web.i18n import N_
 from web.render import Page
 
 
@@ -26,7 +27,7 @@ class UnsentPage(Page):
 
 @dataclass(frozen=True)
 class TextForm:
-    """A form in which people type: label, button, and what else it sends."""
+    """A form in which people type: label and button in English, and what else it sends."""
 
     label: str
     button: str
@@ -35,11 +36,11 @@ class TextForm:
 
 REPORT = "/tickets"
 FORMS = {
-    REPORT: TextForm("Describe the problem", "Report problem", ("key",)),
+    REPORT: TextForm(N_("Describe the problem"), N_("Report problem"), ("key",)),
     "/tickets/{id}/description": TextForm(
-        "Describe the problem", "Save description", ("version", "was")
+        N_("Describe the problem"), N_("Save description"), ("version", "was")
     ),
-    "/tickets/{id}/messages": TextForm("Message", "Send message", ("key",)),
+    "/tickets/{id}/messages": TextForm(N_("Message"), N_("Send message"), ("key",)),
 }
 
 

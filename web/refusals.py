@@ -1,0 +1,60 @@
+"""What was refused and why, in the reader's language.
+
+Services say it in English, with a stable code and the figures of the sentence; this is the one
+table from their codes to what the pages say. A code without a sentence here is said in English.
+"""
+
+from collections.abc import Iterable
+
+from contracts.rest import FieldError, Problem
+from web.i18n import N_, gettext
+
+# Problems, by their code.
+PROBLEMS = {
+    "bad_role": N_("This is for helpdesk only."),
+    "busy": N_("Very many people are here at the moment. Please try again in a few seconds."),
+    "duplicate_chain": N_("A duplicate points to a ticket that is not a duplicate itself."),
+    "forbidden": N_("This is for helpdesk only."),
+    "idempotency_key_reused": N_("This form was sent before, with another text."),
+    "invalid": N_("Something in the form is missing or not usable."),
+    "not_found": N_("There is no such ticket. Check its number."),
+    "stale": N_("The ticket was changed since you read it."),
+    "ticket_closed": N_("This ticket was closed and takes no change any more."),
+    "too_large": N_("That is more than a form may hold."),
+    "wrong_step": N_("A ticket moves from open to active to closed."),
+}
+# Bad fields, by their code, as they follow "The text" or the name of the field.
+FIELDS = {
+    "blank": N_("must not be empty"),
+    "control_character": N_("must not contain control characters (found U+%(code)s)"),
+    "too_long": N_("must have at most %(max)s characters (has %(n)s)"),
+    "enum": N_("must be one of the choices"),
+    "greater_than_equal": N_("must be at least %(ge)s"),
+    "hours_too_many": N_("must be at most %(limit)s hours"),
+    "days_too_many": N_("must be at most %(limit)s days"),
+    "int_parsing": N_("must be a whole number"),
+}
+
+
+def say_problem(problem: Problem) -> str:
+    """Return why something is refused, as a sentence."""
+    return gettext(PROBLEMS[problem.code]) if problem.code in PROBLEMS else problem.detail
+
+
+def say_field(error: FieldError) -> str:
+    """Return what is wrong with a field, as words that follow its name."""
+    try:
+        return gettext(FIELDS[error.code or ""]) % error.params
+    except KeyError:  # another service's release knows more codes, or says other figures
+        return error.message
+
+
+def say_text(problem: Problem) -> str:
+    """Return what is wrong with the text that was sent, as a sentence."""
+    return say_texts(problem.errors) if problem.errors else say_problem(problem)
+
+
+def say_texts(errors: Iterable[FieldError]) -> str:
+    """Return what is wrong with a text, as a sentence."""
+    reasons = "; ".join(say_field(error) for error in errors)
+    return gettext("The text %(reasons)s.") % {"reasons": reasons}
