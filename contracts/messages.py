@@ -118,7 +118,9 @@ class UnclosedRequest(Body):
         limit = PERIOD_MAX_HOURS if unit is PeriodUnit.HOURS else PERIOD_MAX_DAYS
         if last > limit:
             raise PydanticCustomError(
-                "too_long", "must be at most {limit} {unit}", {"limit": limit, "unit": unit.value}
+                "period_too_long",
+                "must be at most {limit} {unit}",
+                {"limit": limit, "unit": unit.value},
             )
         return last
 

@@ -4,7 +4,16 @@ from typing import Any
 
 from pydantic import Field
 
-from contracts.fields import Body, Description, Id, Instant, MessageBody, Record, Version
+from contracts.fields import (
+    Body,
+    Description,
+    Id,
+    Instant,
+    MessageBody,
+    Record,
+    ReplyTitle,
+    Version,
+)
 from contracts.vocabulary import Action, Category, CategorySource, Role, Status
 
 
@@ -23,6 +32,12 @@ class Ticket(Record):
     messages: int = Field(ge=0, description="How many messages the thread holds.")
     duplicate_of: Id | None = Field(
         default=None, description="The ticket about the same problem where helpdesk goes on."
+    )
+    affected: int = Field(
+        default=0, ge=0, description="How many others said that they have the problem too."
+    )
+    waiting_since: Instant | None = Field(
+        default=None, description="Since when a reporter waits for helpdesk; null where none does."
     )
 
     @property
@@ -63,6 +78,14 @@ class SimilarTicket(Record):
     score: float = Field(ge=0, le=1)
 
 
+class Reply(Record):
+    """An answer that helpdesk gives often, kept to be put into a message."""
+
+    id: Id
+    title: str
+    body: str
+
+
 class TicketPage(Record):
     """A keyset page; `next` is the cursor of the following one, None on the last."""
 
@@ -84,6 +107,10 @@ class History(Record):
 
 class SimilarTickets(Record):
     items: list[SimilarTicket]
+
+
+class Replies(Record):
+    items: list[Reply]
 
 
 class Counts(Record):
@@ -124,11 +151,23 @@ class MarkDuplicate(Body):
     ticket: Id
 
 
+class WriteReply(Body):
+    """Keep an answer for all of helpdesk; no two have one title, in whatever case."""
+
+    title: ReplyTitle
+    body: MessageBody
+
+
 class FieldError(Record):
-    """One bad field and the reason, as a person would say it."""
+    """One bad field and the reason, as a person would say it.
+
+    `code` is stable and for programs: with `params` it says the same in any language.
+    """
 
     field: str
     message: str
+    code: str | None = None
+    params: dict[str, str | int] = Field(default_factory=dict)
 
 
 class Problem(Record):
@@ -159,6 +198,12 @@ def field_errors(errors: list[Any]) -> list[FieldError]:
         FieldError(
             field=".".join(str(part) for part in error["loc"]) or "body",
             message=error["msg"].replace("Input should be", "must be"),
+            code=error["type"],
+            params={
+                name: value
+                for name, value in error.get("ctx", {}).items()
+                if isinstance(value, str | int)
+            },
         )
         for error in errors
     ]

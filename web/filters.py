@@ -40,6 +40,7 @@ DEEDS = {
     Action.MESSAGE_SENT: "sent a message",
     Action.DUPLICATE_MARKED: "marked it as a duplicate",
     Action.DUPLICATE_UNMARKED: "took back that it is a duplicate",
+    Action.AFFECTED: "has the problem too",
 }
 TITLE_MAX_CHARACTERS = 140
 # The model is calibrated: of what it says with less than this, four in ten are wrong, or more.
