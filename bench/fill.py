@@ -100,7 +100,7 @@ async def fill(tickets: int, seed: int) -> None:
 _COLUMNS = {
     "ticket": (
         *("id", "description", "status", "category", "category_source"),
-        *("opened_at", "modified_at", "closed_at", "version", "messages"),
+        *("opened_at", "modified_at", "closed_at", "version", "messages", "waiting_since"),
     ),
     "message": ("ticket_id", "author", "body", "sent_at"),
     "history": ("ticket_id", "version", "at", "role", "action", "before", "after"),
@@ -130,12 +130,14 @@ def _story(
     length = (end - opened_at) / max(len(steps), 1)
     yield "history", (ticket_id, 1, opened_at, "user", "opened", None, None)
     at = opened_at
+    waiting_since: datetime | None = opened_at
     for version, (role, action, before, after) in enumerate(steps, start=2):
         at += length
         author = chance.choice(("user", "helpdesk")) if action == "message_sent" else role
+        waiting_since = None if author == "helpdesk" else waiting_since or at
         yield "history", (ticket_id, version, at, author, action, before, after)
         if action == "message_sent":
             yield "message", (ticket_id, author, message(chance), at)
     closed_at = at if status is Status.CLOSED else None
     state = (status.value, category.value, "classifier", opened_at, at, closed_at)
-    yield "ticket", (ticket_id, description, *state, 1 + len(steps), messages)
+    yield "ticket", (ticket_id, description, *state, 1 + len(steps), messages, waiting_since)

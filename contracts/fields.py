@@ -11,6 +11,7 @@ from pydantic_core import PydanticCustomError
 from contracts.vocabulary import (
     DESCRIPTION_MAX_CHARACTERS,
     MESSAGE_MAX_CHARACTERS,
+    REPLY_TITLE_MAX_CHARACTERS,
 )
 
 # Everything a person can type is welcome (any script, emoji, right-to-left); these can only be
@@ -18,6 +19,8 @@ from contracts.vocabulary import (
 _NOT_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 # The same rule for readers of the OpenAPI document: no control character, and something to read.
 TEXT_PATTERN = r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\ufffe\uffff]*$"
+_LINE_END = re.compile(r"[\n\r\u2028\u2029]")
+_LINE_PATTERN = TEXT_PATTERN.replace("[^", r"[^\n\r\u2028\u2029")
 
 
 def clean_text(value: str, max_characters: int) -> str:
@@ -47,13 +50,19 @@ def _cleaned(max_characters: int) -> AfterValidator:
     return AfterValidator(lambda value: clean_text(value, max_characters))
 
 
-def _text_schema(max_characters: int) -> WithJsonSchema:
+def _require_line(value: str) -> str:
+    if _LINE_END.search(value):
+        raise PydanticCustomError("several_lines", "must be one line")
+    return value
+
+
+def _text_schema(max_characters: int, pattern: str = TEXT_PATTERN) -> WithJsonSchema:
     return WithJsonSchema(
         {
             "type": "string",
             "minLength": 1,
             "maxLength": max_characters,
-            "pattern": TEXT_PATTERN,
+            "pattern": pattern,
             "description": "Trimmed; must hold more than white space; no control characters.",
         }
     )
@@ -63,6 +72,12 @@ Description = Annotated[
     str, _cleaned(DESCRIPTION_MAX_CHARACTERS), _text_schema(DESCRIPTION_MAX_CHARACTERS)
 ]
 MessageBody = Annotated[str, _cleaned(MESSAGE_MAX_CHARACTERS), _text_schema(MESSAGE_MAX_CHARACTERS)]
+ReplyTitle = Annotated[
+    str,
+    AfterValidator(_require_line),
+    _cleaned(REPLY_TITLE_MAX_CHARACTERS),
+    _text_schema(REPLY_TITLE_MAX_CHARACTERS, _LINE_PATTERN),
+]
 
 
 def format_instant(value: datetime) -> str:

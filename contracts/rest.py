@@ -4,7 +4,16 @@ from typing import Any
 
 from pydantic import Field
 
-from contracts.fields import Body, Description, Id, Instant, MessageBody, Record, Version
+from contracts.fields import (
+    Body,
+    Description,
+    Id,
+    Instant,
+    MessageBody,
+    Record,
+    ReplyTitle,
+    Version,
+)
 from contracts.vocabulary import Action, Category, CategorySource, Role, Status
 
 
@@ -23,6 +32,12 @@ class Ticket(Record):
     messages: int = Field(ge=0, description="How many messages the thread holds.")
     duplicate_of: Id | None = Field(
         default=None, description="The ticket about the same problem where helpdesk goes on."
+    )
+    affected: int = Field(
+        default=0, ge=0, description="How many others said that they have the problem too."
+    )
+    waiting_since: Instant | None = Field(
+        default=None, description="Since when a reporter waits for helpdesk; null where none does."
     )
 
     @property
@@ -63,6 +78,14 @@ class SimilarTicket(Record):
     score: float = Field(ge=0, le=1)
 
 
+class Reply(Record):
+    """An answer that helpdesk gives often, kept to be put into a message."""
+
+    id: Id
+    title: str
+    body: str
+
+
 class TicketPage(Record):
     """A keyset page; `next` is the cursor of the following one, None on the last."""
 
@@ -84,6 +107,10 @@ class History(Record):
 
 class SimilarTickets(Record):
     items: list[SimilarTicket]
+
+
+class Replies(Record):
+    items: list[Reply]
 
 
 class Counts(Record):
@@ -122,6 +149,13 @@ class MarkDuplicate(Body):
     """Say that a ticket is about the same problem as another one, where helpdesk goes on."""
 
     ticket: Id
+
+
+class WriteReply(Body):
+    """Keep an answer for all of helpdesk; no two have one title, in whatever case."""
+
+    title: ReplyTitle
+    body: MessageBody
 
 
 class FieldError(Record):

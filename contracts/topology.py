@@ -58,6 +58,7 @@ EVENT_OF_ACTION: Final = {
     Action.MESSAGE_SENT: "message.sent",
     Action.DUPLICATE_MARKED: "ticket.modified",
     Action.DUPLICATE_UNMARKED: "ticket.modified",
+    Action.AFFECTED: "ticket.modified",
 }
 
 

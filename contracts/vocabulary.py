@@ -49,6 +49,7 @@ class Action(StrEnum):
     MESSAGE_SENT = "message_sent"
     DUPLICATE_MARKED = "duplicate_marked"
     DUPLICATE_UNMARKED = "duplicate_unmarked"
+    AFFECTED = "affected"
 
 
 class PeriodUnit(StrEnum):
@@ -60,6 +61,8 @@ class PeriodUnit(StrEnum):
 
 DESCRIPTION_MAX_CHARACTERS = 10_000
 MESSAGE_MAX_CHARACTERS = 5_000
+REPLY_TITLE_MAX_CHARACTERS = 80
+REPLIES_MAX = 200
 SEARCH_MAX_CHARACTERS = 200
 PAGE_DEFAULT_ITEMS = 50
 PAGE_MAX_ITEMS = 200

@@ -57,6 +57,7 @@ async def _demo(names: dict[str, str], count: int, seed: int) -> None:
     every = stories(count, seed, now)
     url, token, amqp_url = (names[name] for name in NAMES[:3])
     async with helpdesk(url, token, amqp_url) as desk:
+        await desk.keep_replies()
         connection = await times.connect(names["TICKET_DATABASE_URL"])
         try:
             moved = await times.list_moved(connection, every)

@@ -4,8 +4,10 @@ May be interrupted and repeated: every write carries a key or is one that can be
 """
 
 import asyncio
+import tomllib
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 from uuid import uuid5
 
@@ -23,8 +25,9 @@ from demo.stories import Step, Story
 WRITERS = 8
 CLASSIFY_SECONDS = 5.0
 CONNECT_SECONDS = 5.0
+REPLIES = Path(__file__).with_name("replies.toml")
 MOVES = {Action.ACTIVATED: Status.ACTIVE, Action.CLOSED: Status.CLOSED}
-# A closed ticket, or a step already made: an earlier run or a person was faster.
+# A closed ticket, a step already made, a title taken: an earlier run or a person was faster.
 CONFLICT = 409
 
 
@@ -47,6 +50,11 @@ class Helpdesk:
             return
         for step in story.steps:
             await self._do(step, story, ticket)
+
+    async def keep_replies(self) -> None:
+        """Give helpdesk its canned replies; one whose title is there stays as it is."""
+        for reply in tomllib.loads(REPLIES.read_text(encoding="utf-8"))["reply"]:
+            await self._call("POST", "/v1/replies", Role.HELPDESK, reply)
 
     async def counts(self) -> Counts:
         """Return how many tickets stand at each status, the demo's or not."""

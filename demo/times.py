@@ -43,10 +43,20 @@ WITH life AS (
     SELECT ticket_id, min(at) AS opened_at, max(at) AS modified_at,
            min(at) FILTER (WHERE action = 'closed') AS closed_at
       FROM history WHERE ticket_id = ANY($1::bigint[]) GROUP BY ticket_id
+), waiting AS (
+    SELECT ticket_id, min(at) AS waiting_since FROM history AS said
+     WHERE ticket_id = ANY($1::bigint[])
+       AND (action = 'opened' OR action = 'message_sent' AND role = 'user')
+       AND NOT EXISTS (
+        SELECT FROM history AS later
+         WHERE later.ticket_id = said.ticket_id AND later.version > said.version
+           AND (action IN ('activated', 'closed') OR action = 'message_sent' AND role = 'helpdesk'))
+     GROUP BY ticket_id
 )
 UPDATE ticket
-   SET opened_at = life.opened_at, modified_at = life.modified_at, closed_at = life.closed_at
-  FROM life WHERE ticket.id = life.ticket_id
+   SET opened_at = life.opened_at, modified_at = life.modified_at, closed_at = life.closed_at,
+       waiting_since = waiting.waiting_since
+  FROM life LEFT JOIN waiting USING (ticket_id) WHERE ticket.id = life.ticket_id
 """
 
 

@@ -4,25 +4,35 @@ import binascii
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from contracts.fields import ID_MAX
 
+# What a ticket is sorted by: an instant, or how many; None where it has none.
+Value: TypeAlias = datetime | int | None
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_TEXT = re.compile(r"(-?[a-z_]+) (-?\d{1,18}) (\d{1,16})", re.ASCII)
+_TEXT = re.compile(r"(-?[a-z_]+) (-?\d{1,18}|none) (\d{1,16})", re.ASCII)
+_COUNTS = ("-affected",)
 
 
 class Cursor(NamedTuple):
     """The last ticket of a page: its value of the sorted column, and its id."""
 
     sort: str
-    at: datetime
+    value: Value
     ticket_id: int
 
     def encode(self) -> str:
         """Return the cursor as base64url text."""
-        microseconds = (self.at - _EPOCH) // timedelta(microseconds=1)
-        text = f"{self.sort} {microseconds} {self.ticket_id}"
+        match self.value:
+            case datetime():
+                value = str((self.value - _EPOCH) // timedelta(microseconds=1))
+            case int():
+                value = str(self.value)
+            case None:
+                value = "none"
+        text = f"{self.sort} {value} {self.ticket_id}"
         return urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
@@ -33,7 +43,12 @@ def decode_cursor(text: str) -> Cursor:
         match = _TEXT.fullmatch(decoded)
         if match is None or int(match[3]) > ID_MAX:
             raise ValueError
-        cursor = Cursor(match[1], _EPOCH + timedelta(microseconds=int(match[2])), int(match[3]))
+        return Cursor(match[1], _decode_value(match[1], match[2]), int(match[3]))
     except (ValueError, OverflowError, binascii.Error):
         raise ValueError("is not a cursor that this service gave") from None
-    return cursor
+
+
+def _decode_value(sort: str, text: str) -> Value:
+    if text == "none":
+        return None
+    return int(text) if sort in _COUNTS else _EPOCH + timedelta(microseconds=int(text))

@@ -8,7 +8,14 @@ from contracts.rest import Ticket, Tickets
 from contracts.vocabulary import Role, Status
 from ticket_svc import store
 from ticket_svc.database import Pool, acquire
-from ticket_svc.errors import DuplicateChain, Forbidden, Invalid, NotFound, bad_field
+from ticket_svc.errors import (
+    DuplicateChain,
+    Forbidden,
+    Invalid,
+    NotFound,
+    bad_field,
+    unknown_ticket,
+)
 from ticket_svc.tickets import VISIBLE, closed_to, fetch_visible
 
 
@@ -20,21 +27,35 @@ async def mark_duplicate(pool: Pool, role: Role, ticket_id: int, original_id: in
     """
     _require_helpdesk(role)
     if ticket_id == original_id:
-        raise Invalid(bad_field("ticket", "must be another ticket"))
+        raise Invalid(bad_field("ticket", "same_ticket", "must be another ticket"))
     async with acquire(pool) as connection, connection.transaction():
         # Both, so that no chain comes from two marks at once.
         locked = await store.lock_tickets(connection, ticket_id, original_id)
         ticket = _require_unclosed(role, ticket_id, locked)
         if (original := locked.get(original_id)) is None:
-            raise Invalid(bad_field("ticket", f"there is no ticket {original_id}"))
+            raise Invalid(unknown_ticket("ticket", original_id))
         if ticket.duplicate_of == original_id:
             return ticket
         if original.duplicate_of:
-            reason = f"ticket {original_id} is a duplicate of {original.duplicate_of} itself"
-            raise DuplicateChain(bad_field("ticket", reason))
+            raise DuplicateChain(
+                bad_field(
+                    "ticket",
+                    "is_duplicate",
+                    "ticket {ticket} is a duplicate of {of} itself",
+                    ticket=original_id,
+                    of=original.duplicate_of,
+                )
+            )
         if own := await store.list_duplicates(connection, ticket_id):
-            reason = f"ticket {ticket_id} has duplicates itself, such as {own[0].id}"
-            raise DuplicateChain(bad_field("ticket", reason))
+            raise DuplicateChain(
+                bad_field(
+                    "ticket",
+                    "has_duplicates",
+                    "ticket {ticket} has duplicates itself, such as {duplicate}",
+                    ticket=ticket_id,
+                    duplicate=own[0].id,
+                )
+            )
         return await store.update_duplicate_of(connection, role, ticket, original_id)
 
 
@@ -64,12 +85,14 @@ async def list_duplicates(pool: Pool, role: Role, ticket_id: int) -> Tickets:
 
 def _require_helpdesk(role: Role) -> None:
     if role is not Role.HELPDESK:
-        raise Forbidden(bad_field("duplicate_of", "only helpdesk marks duplicates"))
+        raise Forbidden(
+            bad_field("duplicate_of", "duplicate_for_helpdesk", "only helpdesk marks duplicates")
+        )
 
 
 def _require_unclosed(role: Role, ticket_id: int, locked: dict[int, Ticket]) -> Ticket:
     if (ticket := locked.get(ticket_id)) is None:
-        raise NotFound(bad_field("id", f"there is no ticket {ticket_id}"))
+        raise NotFound(unknown_ticket("id", ticket_id))
     if ticket.status is Status.CLOSED:
         raise closed_to(role, ticket)
     return ticket

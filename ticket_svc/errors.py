@@ -82,6 +82,23 @@ class KeyReused(Refused):
     """The idempotency key belongs to another request."""
 
 
-def bad_field(name: str, message: str) -> FieldError:
-    """Return the one-field error that most refusals carry."""
-    return FieldError(field=name, message=message)
+class NoSuchReply(Refused):
+    """No such canned reply."""
+
+
+class TitleTaken(Refused):
+    """Another canned reply has this title."""
+
+
+class TooManyReplies(Refused):
+    """There are as many canned replies as people can choose from."""
+
+
+def bad_field(name: str, code: str, message: str, **params: str | int) -> FieldError:
+    """Return the one-field error that most refusals carry; `params` fill the gaps of `message`."""
+    return FieldError(field=name, message=message.format_map(params), code=code, params=params)
+
+
+def unknown_ticket(name: str, ticket_id: int) -> FieldError:
+    """Return the error of a field that names a ticket which does not exist."""
+    return bad_field(name, "unknown_ticket", "there is no ticket {ticket}", ticket=ticket_id)

@@ -5,8 +5,17 @@ from contextlib import aclosing
 from aiohttp import ETag, hdrs, web
 from pydantic import BaseModel
 
-from contracts.rest import EditTicket, MarkDuplicate, MoveTicket, OpenTicket, SendMessage, Ticket
-from ticket_svc import duplicates, similar, tickets
+from contracts.rest import (
+    EditTicket,
+    MarkDuplicate,
+    MoveTicket,
+    OpenTicket,
+    SendMessage,
+    Ticket,
+    WriteReply,
+)
+from ticket_svc import duplicates, replies, similar, tickets
+from ticket_svc.errors import NoSuchReply
 from ticket_svc.keys import OPENAPI, POOL, ROLE, RPC
 from ticket_svc.parsing import (
     matches_none,
@@ -14,6 +23,7 @@ from ticket_svc.parsing import (
     read_id,
     read_idempotency_key,
     read_if_match,
+    read_key,
     read_query,
 )
 from ticket_svc.queries import ListQuery, SimilarQuery, SimilarTextQuery
@@ -126,6 +136,15 @@ async def move_ticket(request: web.Request) -> web.Response:
     )
 
 
+async def count_affected(request: web.Request) -> web.Response:
+    """Count a browser whose reader has the problem too."""
+    return _ticket_answer(
+        await tickets.count_affected(
+            request.app[POOL], request[ROLE], read_id(request), read_key(request)
+        )
+    )
+
+
 async def mark_duplicate(request: web.Request) -> web.Response:
     """Point a ticket to the one where helpdesk goes on."""
     ticket_id = read_id(request)
@@ -171,6 +190,30 @@ async def send_message(request: web.Request) -> web.Response:
 async def list_history(request: web.Request) -> web.Response:
     """Return what happened to a ticket."""
     return _answer(await tickets.list_history(request.app[POOL], request[ROLE], read_id(request)))
+
+
+async def list_replies(request: web.Request) -> web.Response:
+    """Return the canned replies."""
+    return _answer(await replies.list_replies(request.app[POOL], request[ROLE]))
+
+
+async def add_reply(request: web.Request) -> web.Response:
+    """Keep one more canned reply."""
+    reply = await read_body(request, WriteReply)
+    return _answer(await replies.add_reply(request.app[POOL], request[ROLE], reply), 201)
+
+
+async def replace_reply(request: web.Request) -> web.Response:
+    """Write a canned reply anew."""
+    reply_id = read_id(request, NoSuchReply)
+    reply = await read_body(request, WriteReply)
+    return _answer(await replies.replace_reply(request.app[POOL], request[ROLE], reply_id, reply))
+
+
+async def delete_reply(request: web.Request) -> web.Response:
+    """Delete a canned reply."""
+    await replies.delete_reply(request.app[POOL], request[ROLE], read_id(request, NoSuchReply))
+    return web.Response(status=204)
 
 
 async def describe(request: web.Request) -> web.Response:

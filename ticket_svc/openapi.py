@@ -8,10 +8,11 @@ from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from contracts.fields import ID_MAX
-from contracts.rest import EditTicket, Problem
+from contracts.rest import EditTicket, Problem, Ticket
 from contracts.vocabulary import Role
 from ticket_svc import problems
 from ticket_svc.errors import BadJson, BadRole, Invalid, NotFound, NotJson, Refused, Unauthorized
+from ticket_svc.handlers import NDJSON
 from ticket_svc.parsing import IDEMPOTENCY_KEY
 from ticket_svc.problems import KIND_OF_REFUSAL, Kind
 from ticket_svc.routes import REST, Route
@@ -58,7 +59,8 @@ def describe_api() -> str:
 def _schemas() -> dict[str, Any]:
     models: dict[type[BaseModel], JsonSchemaMode] = {Problem: "serialization"}
     for route in REST:
-        models[route.answer] = "serialization"
+        if route.answer is not None:
+            models[route.answer] = "serialization"
         for given in (route.body, route.query):
             if given is not None:
                 models[given] = "validation"
@@ -94,6 +96,9 @@ def _parameters(route: Route, schemas: dict[str, Any]) -> list[dict[str, Any]]:
     if "{id}" in route.path:
         schema = {"type": "integer", "minimum": 1, "maximum": ID_MAX}
         found.append({"name": "id", "in": "path", "required": True, "schema": schema})
+    if "{key}" in route.path:
+        schema = {"type": "string", "format": "uuid"}
+        found.append({"name": "key", "in": "path", "required": True, "schema": schema})
     if route.query is not None:
         query = schemas.pop(route.query.__name__)
         found += [
@@ -109,11 +114,10 @@ def _parameters(route: Route, schemas: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _responses(route: Route) -> dict[str, Any]:
-    success: dict[str, Any] = {
-        "description": "Done.",
-        "content": {route.content_type: {"schema": _reference(route.answer)}},
-    }
-    if "{id}" in route.path or route.status == 201:
+    success: dict[str, Any] = {"description": "Done."}
+    if route.answer is not None:
+        success["content"] = {route.content_type: {"schema": _reference(route.answer)}}
+    if route.answer is Ticket and route.content_type != NDJSON:
         success["headers"] = _ETAG
     responses: dict[str, Any] = {str(route.status): success}
     if hdrs.IF_NONE_MATCH in route.headers:
@@ -131,11 +135,11 @@ def _responses(route: Route) -> dict[str, Any]:
 
 def _kinds(route: Route) -> list[Kind]:
     refusals: list[type[Refused]] = [BadRole, Unauthorized, *route.refusals]
-    if "{id}" in route.path:
+    if route.path.startswith("/v1/tickets/{id}"):
         refusals.append(NotFound)
     if route.body is not None:
         refusals += [BadJson, NotJson]
-    if route.body is not None or route.query is not None:
+    if route.body is not None or route.query is not None or "{key}" in route.path:
         refusals.append(Invalid)
     kinds = [KIND_OF_REFUSAL[refusal] for refusal in refusals]
     if route.body is not None:

@@ -10,7 +10,15 @@ from pydantic import BaseModel, ValidationError
 
 from contracts.fields import ID_MAX
 from contracts.rest import field_errors
-from ticket_svc.errors import BadJson, Invalid, MatchRequired, NotFound, NotJson, bad_field
+from ticket_svc.errors import (
+    BadJson,
+    Invalid,
+    MatchRequired,
+    NotFound,
+    NotJson,
+    Refused,
+    bad_field,
+)
 from ticket_svc.queries import Query
 
 IDEMPOTENCY_KEY = "Idempotency-Key"
@@ -44,29 +52,37 @@ def read_query(request: web.Request, query_type: type[QueryT]) -> QueryT:
         elif len(given) == 1:
             values[name] = given[0]
         else:
-            raise Invalid(bad_field(name, "must be given once"))
+            raise Invalid(bad_field(name, "given_twice", "must be given once"))
     try:
         return query_type.model_validate(values)
     except ValidationError as error:
         # Which one of a repeated parameter is wrong can be read in the message.
-        raise Invalid(*(bad_field(str(e["loc"][0]), e["msg"]) for e in error.errors())) from None
+        named = [{**problem, "loc": problem["loc"][:1]} for problem in error.errors()]
+        raise Invalid(*field_errors(named)) from None
 
 
-def read_id(request: web.Request) -> int:
-    """Return the ticket's id of the path; raises NotFound for what cannot be one."""
+def read_id(request: web.Request, missing: type[Refused] = NotFound) -> int:
+    """Return the id of the path; raises `missing` for what cannot be one."""
     text = request.match_info["id"]
     if not _ID.fullmatch(text) or int(text) > ID_MAX:
-        raise NotFound(bad_field("id", f"must be a number from 1 to {ID_MAX}"))
+        raise missing(bad_field("id", "id", "must be a number from 1 to {max}", max=ID_MAX))
     return int(text)
+
+
+def read_key(request: web.Request) -> UUID:
+    """Return the key of the path; raises Invalid for one that is no UUID."""
+    return _to_uuid("key", request.match_info["key"])
 
 
 def read_idempotency_key(request: web.Request) -> UUID | None:
     """Return the key if there is one; raises Invalid for one that is no UUID."""
     text = request.headers.get(IDEMPOTENCY_KEY)
-    if text is None:
-        return None
+    return None if text is None else _to_uuid(IDEMPOTENCY_KEY, text)
+
+
+def _to_uuid(field: str, text: str) -> UUID:
     if not _UUID.fullmatch(text):
-        raise Invalid(bad_field(IDEMPOTENCY_KEY, "must be a UUID"))
+        raise Invalid(bad_field(field, "uuid", "must be a UUID"))
     return UUID(text)
 
 
@@ -74,9 +90,9 @@ def read_if_match(request: web.Request) -> frozenset[int] | None:
     """Return the versions that an edit may replace, None for any; raises MatchRequired, Invalid."""
     etags = request.if_match
     if etags is None:
-        raise MatchRequired(bad_field(hdrs.IF_MATCH, "is missing"))
+        raise MatchRequired(bad_field(hdrs.IF_MATCH, "missing_header", "is missing"))
     if not etags:
-        raise Invalid(bad_field(hdrs.IF_MATCH, 'must be an ETag such as "3", or *'))
+        raise Invalid(bad_field(hdrs.IF_MATCH, "etag", 'must be an ETag such as "3", or *'))
     if etags[0].value == ETAG_ANY:
         return None
     return frozenset(

@@ -11,6 +11,7 @@ from aiohttp.typedefs import Handler
 
 from bus.http import RETRY_AFTER_SECONDS, Busy
 from contracts.rest import Problem
+from contracts.vocabulary import REPLIES_MAX
 from ticket_svc import errors
 from ticket_svc.database import DATABASE_AWAY
 
@@ -39,6 +40,7 @@ KIND_OF_REFUSAL: dict[type[errors.Refused], Kind] = {
     errors.Forbidden: Kind(HTTPStatus.FORBIDDEN, "forbidden", "This is for helpdesk only."),
     errors.ClosedToUsers: Kind(HTTPStatus.FORBIDDEN, "ticket_closed", "This ticket was closed."),
     errors.NotFound: Kind(HTTPStatus.NOT_FOUND, "not_found", "There is no such ticket."),
+    errors.NoSuchReply: Kind(HTTPStatus.NOT_FOUND, "not_found", "There is no such reply."),
     errors.TicketClosed: Kind(
         HTTPStatus.CONFLICT, "ticket_closed", "This ticket was closed and takes no change any more."
     ),
@@ -49,6 +51,14 @@ KIND_OF_REFUSAL: dict[type[errors.Refused], Kind] = {
         HTTPStatus.CONFLICT,
         "duplicate_chain",
         "A duplicate points to a ticket that is not a duplicate itself.",
+    ),
+    errors.TitleTaken: Kind(
+        HTTPStatus.CONFLICT, "title_taken", "There is another reply with this title."
+    ),
+    errors.TooManyReplies: Kind(
+        HTTPStatus.CONFLICT,
+        "too_many_replies",
+        f"There are {REPLIES_MAX} replies already; delete one that nobody needs.",
     ),
     errors.Stale: Kind(
         HTTPStatus.PRECONDITION_FAILED, "stale", "The ticket was changed since you read it."

@@ -19,7 +19,9 @@ from contracts.vocabulary import (
 )
 from ticket_svc.cursor import Cursor, decode_cursor
 
-Sort: TypeAlias = Literal["-opened_at", "opened_at", "-modified_at", "modified_at"]
+Sort: TypeAlias = Literal[
+    "-opened_at", "opened_at", "-modified_at", "modified_at", "-affected", "waiting_since"
+]
 # How a ticket without a category is called here and in the index on categories.
 NO_CATEGORY = "none"
 EVERY_CATEGORY = (*Category, NO_CATEGORY)
@@ -38,7 +40,7 @@ def _to_utc(value: datetime) -> datetime:
     try:
         return value.astimezone(UTC)
     except OverflowError:
-        raise PydanticCustomError("instant", "must be between the years 1 and 9999") from None
+        raise PydanticCustomError("year", "must be between the years 1 and 9999") from None
 
 
 def _split_words(value: str) -> tuple[str, ...]:
@@ -48,8 +50,8 @@ def _split_words(value: str) -> tuple[str, ...]:
 def _decode(value: str) -> Cursor:
     try:
         return decode_cursor(value)
-    except ValueError as error:
-        raise PydanticCustomError("cursor", "{reason}", {"reason": str(error)}) from None
+    except ValueError:
+        raise PydanticCustomError("cursor", "is not a cursor that this service gave") from None
 
 
 def _text_parameter(description: str, **schema: Any) -> WithJsonSchema:
@@ -112,7 +114,11 @@ class ListQuery(Query):
         InstantParameter | None, _text_parameter("Opened before this instant.", format="date-time")
     ] = None
     sort: Annotated[
-        Sort, Field(description="By this time, earliest first; with `-`, latest first.")
+        Sort,
+        Field(
+            description="By this, earliest first; with `-`, latest or most first. Tickets that wait"
+            " for nothing come last by `waiting_since`."
+        ),
     ] = "-opened_at"
     cursor: Annotated[
         Cursor | None,

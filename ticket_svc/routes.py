@@ -15,11 +15,14 @@ from contracts.rest import (
     Messages,
     MoveTicket,
     OpenTicket,
+    Replies,
+    Reply,
     SendMessage,
     SimilarTickets,
     Ticket,
     TicketPage,
     Tickets,
+    WriteReply,
 )
 from ticket_svc import handlers, operators
 from ticket_svc.errors import (
@@ -28,9 +31,12 @@ from ticket_svc.errors import (
     Forbidden,
     KeyReused,
     MatchRequired,
+    NoSuchReply,
     Refused,
     Stale,
     TicketClosed,
+    TitleTaken,
+    TooManyReplies,
     WrongStep,
 )
 from ticket_svc.parsing import IDEMPOTENCY_KEY
@@ -38,13 +44,15 @@ from ticket_svc.queries import ListQuery, Query, SimilarQuery, SimilarTextQuery
 
 
 class Route(NamedTuple):
-    """One address and method; what any route with a body, a query or an id refuses is implied."""
+    """One address and method; what any route with a body, a query, a key or a ticket refuses is
+    implied. `answer` is None where there is nothing to say.
+    """
 
     method: str
     path: str
     handler: Handler
     summary: str
-    answer: type[BaseModel]
+    answer: type[BaseModel] | None
     status: int = 200
     query: type[Query] | None = None
     body: type[BaseModel] | None = None
@@ -91,6 +99,11 @@ REST = (
         Ticket, body=MoveTicket, refusals=(Forbidden, WrongStep),
     ),
     Route(
+        "PUT", "/v1/tickets/{id}/affected/{key}", handlers.count_affected,
+        "Say that somebody else has the problem too; each key, which stands for a browser, once",
+        Ticket, refusals=(TicketClosed,),
+    ),
+    Route(
         "GET", "/v1/tickets/{id}/similar", handlers.list_similar_to_ticket,
         "Other open and active tickets about the same problem, best first",
         SimilarTickets, query=SimilarQuery, refusals=(ClosedToUsers,),
@@ -120,6 +133,22 @@ REST = (
     Route(
         "GET", "/v1/tickets/{id}/history", handlers.list_history, "Who did what to a ticket, when",
         History, refusals=(ClosedToUsers,),
+    ),
+    Route(
+        "GET", "/v1/replies", handlers.list_replies, "Helpdesk's canned replies, by title",
+        Replies, refusals=(Forbidden,),
+    ),
+    Route(
+        "POST", "/v1/replies", handlers.add_reply, "Keep one more canned reply",
+        Reply, 201, body=WriteReply, refusals=(Forbidden, TitleTaken, TooManyReplies),
+    ),
+    Route(
+        "PUT", "/v1/replies/{id}", handlers.replace_reply, "Write a canned reply anew",
+        Reply, body=WriteReply, refusals=(Forbidden, NoSuchReply, TitleTaken),
+    ),
+    Route(
+        "DELETE", "/v1/replies/{id}", handlers.delete_reply,
+        "Delete a canned reply, if it is there", None, 204, refusals=(Forbidden, NoSuchReply),
     ),
 )  # fmt: skip
 OPERATORS = (

@@ -21,6 +21,11 @@ BEGIN
     RETURN NULL;
 END $$;
 
+CREATE TABLE tickets.affected (
+    ticket_id bigint NOT NULL,
+    browser uuid NOT NULL
+);
+
 CREATE TABLE tickets.history (
     ticket_id bigint NOT NULL,
     version integer NOT NULL,
@@ -29,7 +34,7 @@ CREATE TABLE tickets.history (
     action text NOT NULL,
     before text,
     after text,
-    CONSTRAINT history_action_known CHECK ((action = ANY (ARRAY['opened'::text, 'description_edited'::text, 'categorised'::text, 'activated'::text, 'closed'::text, 'message_sent'::text, 'duplicate_marked'::text, 'duplicate_unmarked'::text]))),
+    CONSTRAINT history_action_known CHECK ((action = ANY (ARRAY['opened'::text, 'description_edited'::text, 'categorised'::text, 'activated'::text, 'closed'::text, 'message_sent'::text, 'duplicate_marked'::text, 'duplicate_unmarked'::text, 'affected'::text]))),
     CONSTRAINT history_role_known CHECK ((role = ANY (ARRAY['user'::text, 'helpdesk'::text])))
 );
 
@@ -73,6 +78,23 @@ ALTER TABLE tickets.outbox ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
+CREATE TABLE tickets.reply (
+    id bigint NOT NULL,
+    title text NOT NULL,
+    body text NOT NULL,
+    CONSTRAINT reply_body_length CHECK (((char_length(body) >= 1) AND (char_length(body) <= 5000))),
+    CONSTRAINT reply_title_length CHECK (((char_length(title) >= 1) AND (char_length(title) <= 80)))
+);
+
+ALTER TABLE tickets.reply ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME tickets.reply_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE tickets.ticket (
     id bigint NOT NULL,
     description text NOT NULL,
@@ -87,16 +109,21 @@ CREATE TABLE tickets.ticket (
     idempotency_key uuid,
     request_hash bytea,
     duplicate_of bigint,
+    affected integer DEFAULT 0 NOT NULL,
+    waiting_since timestamp with time zone,
     CONSTRAINT ticket_category_has_source CHECK (((category IS NULL) = (category_source IS NULL))),
     CONSTRAINT ticket_category_known CHECK ((category = ANY (ARRAY['facility_management'::text, 'technical_it'::text, 'services_complaints'::text]))),
     CONSTRAINT ticket_category_source_known CHECK ((category_source = ANY (ARRAY['classifier'::text, 'helpdesk'::text]))),
     CONSTRAINT ticket_closed_at_iff_closed CHECK (((status = 'closed'::text) = (closed_at IS NOT NULL))),
+    CONSTRAINT ticket_closed_waits_for_nothing CHECK (((status <> 'closed'::text) OR (waiting_since IS NULL))),
     CONSTRAINT ticket_description_length CHECK (((char_length(description) >= 1) AND (char_length(description) <= 10000))),
+    CONSTRAINT ticket_each_affected_is_a_version CHECK (((affected >= 0) AND (affected <= (version - 1)))),
     CONSTRAINT ticket_each_message_is_a_version CHECK (((messages >= 0) AND (messages <= (version - 1)))),
     CONSTRAINT ticket_no_duplicate_of_itself CHECK ((duplicate_of <> id)),
     CONSTRAINT ticket_request_complete CHECK (((idempotency_key IS NULL) = (request_hash IS NULL))),
     CONSTRAINT ticket_status_known CHECK ((status = ANY (ARRAY['open'::text, 'active'::text, 'closed'::text]))),
-    CONSTRAINT ticket_times_ordered CHECK (((opened_at <= modified_at) AND ((closed_at >= opened_at) AND (closed_at <= modified_at))))
+    CONSTRAINT ticket_times_ordered CHECK (((opened_at <= modified_at) AND ((closed_at >= opened_at) AND (closed_at <= modified_at)))),
+    CONSTRAINT ticket_waits_since_a_change CHECK (((waiting_since >= opened_at) AND (waiting_since <= modified_at)))
 );
 
 CREATE TABLE tickets.ticket_count (
@@ -127,6 +154,9 @@ CREATE TABLE tickets.ticket_vector (
     embedding extensions.halfvec(512) NOT NULL
 );
 
+ALTER TABLE ONLY tickets.affected
+    ADD CONSTRAINT affected_counted_once PRIMARY KEY (ticket_id, browser);
+
 ALTER TABLE ONLY tickets.history
     ADD CONSTRAINT history_one_item_a_version PRIMARY KEY (ticket_id, version);
 
@@ -138,6 +168,9 @@ ALTER TABLE ONLY tickets.message
 
 ALTER TABLE ONLY tickets.outbox
     ADD CONSTRAINT outbox_key PRIMARY KEY (id);
+
+ALTER TABLE ONLY tickets.reply
+    ADD CONSTRAINT reply_key PRIMARY KEY (id);
 
 ALTER TABLE ONLY tickets.ticket_count
     ADD CONSTRAINT ticket_count_key PRIMARY KEY (status, shard);
@@ -160,9 +193,15 @@ CREATE INDEX message_words ON tickets.message USING gin (body extensions.gin_trg
 
 CREATE INDEX outbox_next ON tickets.outbox USING btree (refusals, id);
 
+CREATE UNIQUE INDEX reply_title_once ON tickets.reply USING btree (lower(title));
+
+CREATE INDEX ticket_by_affected ON tickets.ticket USING btree (status, COALESCE(category, 'none'::text), affected, id);
+
 CREATE INDEX ticket_by_change ON tickets.ticket USING btree (status, COALESCE(category, 'none'::text), modified_at, id);
 
 CREATE INDEX ticket_by_opening ON tickets.ticket USING btree (status, COALESCE(category, 'none'::text), opened_at, id);
+
+CREATE INDEX ticket_by_waiting ON tickets.ticket USING btree (status, COALESCE(category, 'none'::text), COALESCE(waiting_since, 'infinity'::timestamp with time zone), id);
 
 CREATE INDEX ticket_duplicates ON tickets.ticket USING btree (duplicate_of) WHERE (duplicate_of IS NOT NULL);
 
@@ -177,6 +216,9 @@ CREATE INDEX ticket_words ON tickets.ticket USING gin (description extensions.gi
 CREATE TRIGGER ticket_closed AFTER UPDATE OF status ON tickets.ticket FOR EACH ROW WHEN ((new.status = 'closed'::text)) EXECUTE FUNCTION tickets.forget_vector();
 
 CREATE TRIGGER ticket_counted AFTER INSERT OR UPDATE OF status ON tickets.ticket FOR EACH ROW EXECUTE FUNCTION tickets.count_ticket();
+
+ALTER TABLE ONLY tickets.affected
+    ADD CONSTRAINT affected_of_ticket FOREIGN KEY (ticket_id) REFERENCES tickets.ticket(id);
 
 ALTER TABLE ONLY tickets.history
     ADD CONSTRAINT history_of_ticket FOREIGN KEY (ticket_id) REFERENCES tickets.ticket(id);

@@ -3,17 +3,30 @@
 # ruff: noqa: S608 - what is put together here are constants; every value is a parameter
 
 from collections.abc import AsyncIterator, Sequence
-from datetime import datetime
 
 from contracts.rest import Counts, SimilarTicket, Ticket
+from ticket_svc.cursor import Value
 from ticket_svc.database import Connection
-from ticket_svc.queries import NO_CATEGORY, ListQuery
+from ticket_svc.queries import NO_CATEGORY, ListQuery, Sort
 from ticket_svc.store import TICKET_COLUMNS, to_ticket
 
 # What is typed beyond this costs time and finds nothing more.
 SIMILAR_TEXT_CHARACTERS = 300
 EXPORT_BATCH_ROWS = 1_000
 _FIRST_SEARCH_PARAMETER = 8
+# What a page is sorted by, worded as in its index, and where it starts: behind the cursor's ticket
+# ($3 its value, $4 its id), or, without a cursor ($4 is 0), before all.
+_ORDERS: dict[Sort, tuple[str, str]] = {
+    "-opened_at": ("opened_at", "coalesce($3, 'infinity'::timestamptz)"),
+    "opened_at": ("opened_at", "coalesce($3, '-infinity'::timestamptz)"),
+    "-modified_at": ("modified_at", "coalesce($3, 'infinity'::timestamptz)"),
+    "modified_at": ("modified_at", "coalesce($3, '-infinity'::timestamptz)"),
+    "-affected": ("affected", f"coalesce($3, {2**63 - 1})"),
+    "waiting_since": (
+        "coalesce(waiting_since, 'infinity'::timestamptz)",
+        "coalesce($3, CASE $4::bigint WHEN 0 THEN '-infinity' ELSE 'infinity' END::timestamptz)",
+    ),
+}
 
 
 async def list_tickets(
@@ -24,21 +37,19 @@ async def list_tickets(
     `statuses` and `categories` are the wanted ones, each at least one; NO_CATEGORY is one too.
     """
     descending = query.sort.startswith("-")
-    column = query.sort.removeprefix("-")
-    comparison, direction, beginning = (
-        ("<", "DESC", "infinity") if descending else (">", "ASC", "-infinity")
-    )
-    start: datetime | None
+    comparison, direction = ("<", "DESC") if descending else (">", "ASC")
+    sorted_by, beginning = _ORDERS[query.sort]
+    start: Value
     if query.cursor:
-        start, start_id = query.cursor.at, query.cursor.ticket_id
-    elif column == "opened_at":
+        start, start_id = query.cursor.value, query.cursor.ticket_id
+    elif sorted_by == "opened_at":
         # Said as a place to start, or PostgreSQL would read all that lies before the period.
         start, start_id = query.opened_to if descending else query.opened_from, 0
     else:
         start, start_id = None, 0
-    order = f"ORDER BY {column} {direction}, id {direction} LIMIT $7"
+    order = f"ORDER BY {sorted_by} {direction}, id {direction} LIMIT $7"
     within = (
-        f"({column}, id) {comparison} (coalesce($3, '{beginning}'::timestamptz), $4)"
+        f"({sorted_by}, id) {comparison} ({beginning}, $4)"
         " AND opened_at >= coalesce($5, '-infinity'::timestamptz)"
         " AND opened_at < coalesce($6, 'infinity'::timestamptz)"
     )
@@ -86,10 +97,12 @@ def _search_sql(within: str, order: str, words: int) -> str:
         f"status = ANY($1) AND coalesce(category, '{NO_CATEGORY}') = ANY($2::text[]) AND {within}"
     )
     return f"""
-        (SELECT {TICKET_COLUMNS} FROM ticket WHERE {wanted} AND {in_description} {order})
-        UNION
-        (SELECT {TICKET_COLUMNS} FROM ticket
-          WHERE {wanted} AND id IN (SELECT ticket_id FROM message WHERE {in_body}) {order})
+        SELECT * FROM (
+            (SELECT {TICKET_COLUMNS} FROM ticket WHERE {wanted} AND {in_description} {order})
+            UNION
+            (SELECT {TICKET_COLUMNS} FROM ticket
+              WHERE {wanted} AND id IN (SELECT ticket_id FROM message WHERE {in_body}) {order})
+        ) AS found
         {order}
     """
 

@@ -14,11 +14,11 @@ from contracts.rest import HistoryItem, Message, Ticket
 from contracts.topology import EVENT_OF_ACTION, RPC_CLASSIFY, RPC_EMBED
 from contracts.vocabulary import Action, Category, CategorySource, Role, Status
 from ticket_svc.database import Connection
-from ticket_svc.errors import NotFound, bad_field
+from ticket_svc.errors import NotFound, unknown_ticket
 
 TICKET_COLUMNS = (
     "id, description, status, category, category_source, opened_at, modified_at, closed_at,"
-    " version, messages, duplicate_of"
+    " version, messages, duplicate_of, affected, waiting_since"
 )
 MESSAGE_COLUMNS = "id, ticket_id, author, body, sent_at"
 
@@ -64,8 +64,8 @@ async def insert_ticket(
         f"""
         WITH changed AS (
             INSERT INTO ticket (description, category, category_source, idempotency_key,
-                                request_hash)
-            VALUES ($6, $7, $8, $9, $10)
+                                request_hash, waiting_since)
+            VALUES ($6, $7, $8, $9, $10, now())
             ON CONFLICT (idempotency_key) DO NOTHING
             RETURNING {TICKET_COLUMNS}
         ), {_HISTORY}, {_EVENT}, {_EMBED}, {_CLASSIFY}
@@ -102,7 +102,7 @@ async def fetch_ticket(connection: Connection, ticket_id: int, *, lock: bool = F
         ticket_id,
     )
     if row is None:
-        raise NotFound(bad_field("id", f"there is no ticket {ticket_id}"))
+        raise NotFound(unknown_ticket("id", ticket_id))
     return to_ticket(row)
 
 
@@ -178,10 +178,10 @@ async def assign_category(
 async def update_status(
     connection: Connection, role: Role, ticket_id: int, before: Status, after: Status
 ) -> Ticket | None:
-    """Move the ticket; None where it does not stand at `before`."""
+    """Move the ticket, for which nobody waits then; None where it does not stand at `before`."""
     return await _update(
         connection,
-        "SET status = $5, {next},"
+        "SET status = $5, waiting_since = NULL, {next},"
         " closed_at = CASE WHEN $5 = 'closed' THEN greatest(modified_at, now()) END"
         " WHERE id = $6 AND status = $4",
         role,
@@ -210,6 +210,28 @@ async def update_duplicate_of(
     return changed
 
 
+async def insert_affected(
+    connection: Connection, role: Role, ticket_id: int, browser: UUID
+) -> Ticket | None:
+    """Count a browser; None where there is no ticket that is not closed, or for one seen before."""
+    return await _update(
+        connection,
+        "SET affected = affected + 1, {next} FROM said WHERE id = said.ticket_id",
+        role,
+        Action.AFFECTED,
+        None,
+        None,
+        ticket_id,
+        browser,
+        first="""known AS (
+            SELECT id FROM ticket WHERE id = $6 AND status <> 'closed' FOR UPDATE
+        ), said AS (
+            INSERT INTO affected (ticket_id, browser) SELECT id, $7 FROM known
+            ON CONFLICT DO NOTHING RETURNING ticket_id
+        ), """,
+    )
+
+
 async def _update(
     connection: Connection,
     change: str,
@@ -218,11 +240,12 @@ async def _update(
     before: str | None,
     after: str | None,
     *own: object,
+    first: str = "",
     also: str = "",
 ) -> Ticket | None:
     row = await connection.fetchrow(
         f"""
-        WITH changed AS (
+        WITH {first}changed AS (
             UPDATE ticket {change.format(next=_NEXT_VERSION)} RETURNING {TICKET_COLUMNS}
         ), {_HISTORY}, {_EVENT}{also}
         SELECT {TICKET_COLUMNS} FROM changed
@@ -246,14 +269,16 @@ async def insert_message(
     request_hash: bytes | None,
 ) -> Message | None:
     """Put a message under a ticket; None where there is none that is not closed, or for a key
-    seen before.
+    seen before. A user's lets the ticket wait for helpdesk, and helpdesk's ends that.
     """
     action = Action.MESSAGE_SENT
     try:
         row = await connection.fetchrow(
             f"""
             WITH changed AS (
-                UPDATE ticket SET messages = messages + 1, {_NEXT_VERSION}
+                UPDATE ticket SET messages = messages + 1, {_NEXT_VERSION},
+                       waiting_since = CASE WHEN $1 = 'user'
+                           THEN coalesce(waiting_since, greatest(modified_at, now())) END
                  WHERE id = $6 AND status <> 'closed'
                 RETURNING {TICKET_COLUMNS}
             ), sent AS (

@@ -70,9 +70,13 @@ async def list_tickets(pool: Pool, role: Role, query: ListQuery) -> TicketPage:
     """Return a page of what the role may see; raises Forbidden for a status that it may not."""
     statuses = query.status or VISIBLE[role]
     if not set(statuses) <= set(VISIBLE[role]):
-        raise Forbidden(bad_field("status", "closed tickets are for helpdesk"))
+        raise Forbidden(
+            bad_field("status", "closed_for_helpdesk", "closed tickets are for helpdesk")
+        )
     if query.cursor and query.cursor.sort != query.sort:
-        raise Invalid(bad_field("cursor", f"belongs to sort={query.cursor.sort}"))
+        raise Invalid(
+            bad_field("cursor", "other_sort", "belongs to sort={sort}", sort=query.cursor.sort)
+        )
     categories: Sequence[str] = query.category or EVERY_CATEGORY
     async with acquire(pool) as connection:
         tickets = await search.list_tickets(
@@ -82,8 +86,8 @@ async def list_tickets(pool: Pool, role: Role, query: ListQuery) -> TicketPage:
     if len(tickets) == len(items):
         return TicketPage(items=items, next=None)
     last = items[-1]
-    at = last.modified_at if query.sort.endswith("modified_at") else last.opened_at
-    return TicketPage(items=items, next=Cursor(query.sort, at, last.id).encode())
+    value = getattr(last, query.sort.removeprefix("-"))
+    return TicketPage(items=items, next=Cursor(query.sort, value, last.id).encode())
 
 
 async def count_tickets(pool: Pool) -> Counts:
@@ -111,11 +115,13 @@ async def edit_ticket(
     """
     given = edit.model_dump(exclude_unset=True)
     if not given:
-        raise Invalid(bad_field("body", "must hold description or category"))
+        raise Invalid(bad_field("body", "nothing_given", "must hold description or category"))
     if empty := [name for name, value in given.items() if value is None]:
-        raise Invalid(*(bad_field(name, "must not be null") for name in empty))
+        raise Invalid(*(bad_field(name, "null", "must not be null") for name in empty))
     if edit.category and role is not Role.HELPDESK:
-        raise Forbidden(bad_field("category", "only helpdesk corrects a category"))
+        raise Forbidden(
+            bad_field("category", "category_for_helpdesk", "only helpdesk corrects a category")
+        )
     async with acquire(pool) as connection, connection.transaction():
         ticket = await store.fetch_ticket(connection, ticket_id, lock=True)
         if ticket.status is Status.CLOSED:
@@ -135,7 +141,7 @@ async def move_ticket(pool: Pool, role: Role, ticket_id: int, status: Status) ->
     Raises NotFound, Forbidden and WrongStep.
     """
     if role is not Role.HELPDESK:
-        raise Forbidden(bad_field("status", "only helpdesk moves a ticket"))
+        raise Forbidden(bad_field("status", "status_for_helpdesk", "only helpdesk moves a ticket"))
     async with acquire(pool) as connection:
         if status.step_before:
             moved = await store.update_status(
@@ -146,8 +152,30 @@ async def move_ticket(pool: Pool, role: Role, ticket_id: int, status: Status) ->
         ticket = await store.fetch_ticket(connection, ticket_id)
     if ticket.status is not status:
         raise WrongStep(
-            bad_field("status", f"must not become {status} from {ticket.status}"), ticket=ticket
+            bad_field(
+                "status",
+                "wrong_step",
+                "must not become {after} from {before}",
+                before=ticket.status,
+                after=status,
+            ),
+            ticket=ticket,
         )
+    return ticket
+
+
+async def count_affected(pool: Pool, role: Role, ticket_id: int, browser: UUID) -> Ticket:
+    """Count a browser whose reader has the problem too; once more is no error and no change.
+
+    Raises NotFound and TicketClosed.
+    """
+    async with acquire(pool) as connection:
+        counted = await store.insert_affected(connection, role, ticket_id, browser)
+        if counted is not None:
+            return counted
+        ticket = await store.fetch_ticket(connection, ticket_id)
+    if ticket.status is Status.CLOSED:
+        raise closed_to(role, ticket)
     return ticket
 
 
@@ -195,7 +223,7 @@ async def list_history(pool: Pool, role: Role, ticket_id: int) -> History:
         return History(items=await store.list_history(connection, ticket_id))
 
 
-_KEY_ERROR = bad_field("Idempotency-Key", "was used for another request")
+_KEY_ERROR = bad_field("Idempotency-Key", "key_reused", "was used for another request")
 
 
 def _hash(*request: str) -> bytes:

@@ -45,6 +45,7 @@ DEEDS: dict[str, str] = {
     Action.MESSAGE_SENT: N_("sent a message"),
     Action.DUPLICATE_MARKED: N_("marked it as a duplicate"),
     Action.DUPLICATE_UNMARKED: N_("took back that it is a duplicate"),
+    Action.AFFECTED: N_("has the problem too"),
 }
 TITLE_MAX_CHARACTERS = 140
 # The model is calibrated: of what it says with less than this, four in ten are wrong, or more.

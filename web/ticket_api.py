@@ -25,12 +25,15 @@ from contracts.rest import (
     MoveTicket,
     OpenTicket,
     Problem,
+    Replies,
+    Reply,
     SendMessage,
     SimilarTicket,
     SimilarTickets,
     Ticket,
     TicketPage,
     Tickets,
+    WriteReply,
     field_errors,
 )
 from contracts.vocabulary import Category, Role
@@ -59,6 +62,10 @@ class ApiError(Exception):
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem.detail)
         self.problem = problem
+
+
+class _Nothing(BaseModel):
+    """What an answer without a body says."""
 
 
 class Unavailable(Exception):
@@ -151,6 +158,10 @@ class TicketApi:
         path = f"/v1/tickets/{ticket_id}/status"
         return await self._call(Ticket, "PUT", path, role, body=_body(MoveTicket, status=status))
 
+    async def count_affected(self, role: Role, ticket_id: int, browser: UUID) -> Ticket:
+        """Say that the reader of a browser has the problem too; each browser counts once."""
+        return await self._call(Ticket, "PUT", f"/v1/tickets/{ticket_id}/affected/{browser}", role)
+
     async def mark_duplicate(self, role: Role, ticket_id: int, original_id: int) -> Ticket:
         """Say that helpdesk goes on in another ticket."""
         path = f"/v1/tickets/{ticket_id}/duplicate_of"
@@ -166,6 +177,24 @@ class TicketApi:
         path = f"/v1/tickets/{ticket_id}/messages"
         body = _body(SendMessage, body=text)
         return await self._call(Message, "POST", path, role, body=body, key=key)
+
+    async def replies(self, role: Role) -> list[Reply]:
+        """Return helpdesk's canned replies, by title."""
+        return (await self._call(Replies, "GET", "/v1/replies", role)).items
+
+    async def add_reply(self, role: Role, title: str, text: str) -> Reply:
+        """Keep one more canned reply."""
+        body = _body(WriteReply, title=title, body=text)
+        return await self._call(Reply, "POST", "/v1/replies", role, body=body)
+
+    async def replace_reply(self, role: Role, reply_id: int, title: str, text: str) -> Reply:
+        """Write a canned reply anew."""
+        body = _body(WriteReply, title=title, body=text)
+        return await self._call(Reply, "PUT", f"/v1/replies/{reply_id}", role, body=body)
+
+    async def delete_reply(self, role: Role, reply_id: int) -> None:
+        """Delete a canned reply; none is no error."""
+        await self._call(_Nothing, "DELETE", f"/v1/replies/{reply_id}", role)
 
     async def is_ready(self) -> bool:
         """Tell whether the ticket service says that it is ready."""
@@ -201,7 +230,7 @@ class TicketApi:
         status, text = await self._send(method, path, headers, params, data)
         try:
             if status < 400:
-                return answer_type.model_validate_json(text)
+                return answer_type.model_validate_json(text or b"{}")
             problem = Problem.model_validate_json(text)
         except ValidationError as error:
             log.error("%s %s: %d cannot be understood: %s", method, path, status, error)
@@ -223,7 +252,7 @@ class TicketApi:
         """Return status and body; raises Unavailable.
 
         Every call of ours may be repeated: what opens or sends has a key, what edits names its
-        version, and a step that was made already is no error.
+        version, no two replies have one title, and a step that was made already is no error.
         """
         try:
             async with self._session.request(

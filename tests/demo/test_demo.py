@@ -46,6 +46,12 @@ def export(stack: Stack) -> dict[int, Row]:
     return {ticket["id"]: ticket for ticket in tickets}
 
 
+def replies(stack: Stack) -> list[Row]:
+    headers = {"Authorization": f"Bearer {stack['TICKET_API_TOKEN']}", "X-Role": "helpdesk"}
+    with urlopen(Request(f"{stack['TICKET_API_URL']}/v1/replies", headers=headers)) as answer:
+        return list(json.load(answer)["items"])
+
+
 def report_of_months(stack: Stack) -> dict[str, tuple[int, int, float | None]]:
     """Return month → closed, still open, mean seconds, as the page lets people download it."""
     url = f"{stack['WEB_URL']}/analytics/resolution.csv"
@@ -116,9 +122,13 @@ async def test_two_years_in_one_run_and_none_in_the_second(stack: Stack) -> None
     assert ages[-1] > 365
     assert await agrees(stack)
 
+    kept = replies(stack)
+    assert len(kept) >= 6
+
     status, output = await run_demo(stack.names.values, seed=1)
     assert (status, output) == (0, f"All {TICKETS} tickets are there already.\n")
     assert export(stack) == after
+    assert replies(stack) == kept
 
 
 async def test_history_messages_and_tickets_tell_the_same_times(stack: Stack) -> None:
@@ -147,6 +157,10 @@ async def test_history_messages_and_tickets_tell_the_same_times(stack: Stack) ->
         SELECT ticket_id FROM message WHERE ticket_id = ANY($1) AND NOT EXISTS (
             SELECT FROM history AS h WHERE h.ticket_id = message.ticket_id
                AND action = 'message_sent' AND at = sent_at AND role = author)
+        UNION ALL
+        SELECT id FROM ticket WHERE id = ANY($1) AND waiting_since IS NOT NULL AND NOT EXISTS (
+            SELECT FROM history WHERE ticket_id = ticket.id AND at = waiting_since
+               AND (action = 'opened' OR action = 'message_sent' AND role = 'user'))
         """,
         ids,
     )

@@ -4,12 +4,13 @@ import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import pairwise
 
 import aiohttp
 
 from contracts.rest import HistoryItem, Message, Ticket
-from contracts.vocabulary import Action, CategorySource, Status
+from contracts.vocabulary import Action, CategorySource, Role, Status
 from tests.faults.aftermath import Check, processes, reports, same, until_quiet
 from tests.faults.ledger import Fate, Kind, Ledger, Write
 from tests.faults.rig import Rig
@@ -149,6 +150,8 @@ def _contradiction(story: Story) -> str:
         if Action.CLOSED in last
         else ticket.closed_at is None,
         "messages": ticket.messages == len(story.messages) == times[Action.MESSAGE_SENT],
+        "affected": ticket.affected == times[Action.AFFECTED],
+        "waiting": ticket.waiting_since == _waiting_since(history),
         "description": Action.DESCRIPTION_EDITED not in last
         or last[Action.DESCRIPTION_EDITED].after == ticket.description,
         "edits": _is_chain(history, Action.DESCRIPTION_EDITED),
@@ -159,6 +162,17 @@ def _contradiction(story: Story) -> str:
         facts["category"] = last[Action.CATEGORISED].after == ticket.category
         facts["source"] = by is ticket.category_source
     return ", ".join(name for name, holds in facts.items() if not holds)
+
+
+def _waiting_since(history: Iterable[HistoryItem]) -> datetime | None:
+    since: datetime | None = None
+    for item in history:
+        match item.action, item.role:
+            case (Action.OPENED, _) | (Action.MESSAGE_SENT, Role.USER):
+                since = since or item.at
+            case ((Action.MESSAGE_SENT | Action.ACTIVATED | Action.CLOSED), _):
+                since = None
+    return since
 
 
 def _is_chain(history: Iterable[HistoryItem], action: Action) -> bool:

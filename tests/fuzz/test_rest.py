@@ -68,7 +68,7 @@ KNOWN = {
 FINGERPRINT = " UNION ALL ".join(
     [
         f"SELECT count(*), coalesce(sum(t.xmin::text::bigint), 0) FROM tickets.{table} AS t"
-        for table in ("ticket", "message", "history", "ticket_count")
+        for table in ("ticket", "message", "history", "ticket_count", "affected", "reply")
     ]
     + ["SELECT last_value, 0 FROM tickets.outbox_id_seq"]
 )

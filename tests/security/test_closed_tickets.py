@@ -127,6 +127,7 @@ async def test_no_call_tells_a_user_a_word_of_it(
         ("PUT", "/duplicate_of", {"ticket": 1}),
         ("DELETE", "/duplicate_of", {}),
         ("POST", "/messages", {"body": "mine"}),
+        ("PUT", "/affected/00000000-0000-4000-8000-000000000001", {}),
     ],
 )
 async def test_no_refused_call_tells_a_user_a_word_of_it(

@@ -99,6 +99,8 @@ class Call(NamedTuple):
 
 
 WORDS = {"body": "written by a row of the table"}
+REPLY = {"title": "A row of the table", "body": "written by it"}
+KEY = "00000000-0000-4000-8000-000000000001"
 CALLS = (
     Call("POST /v1/tickets", 201, 201, body={"description": "written by a row of the table"}),
     Call("GET /v1/tickets", 200, 200),
@@ -121,6 +123,11 @@ CALLS = (
     Call("PUT /v1/tickets/{id}/status", 403, 200, ticket="active", body={"status": "closed"}),
     Call("PUT /v1/tickets/{id}/status", 403, 200, ticket="closed", body={"status": "closed"}),
     Call("PUT /v1/tickets/{id}/status", 403, 409, ticket="closed", body={"status": "open"}),
+    Call("PUT /v1/tickets/{id}/affected/{key}", 200, 200, f"/v1/tickets/{{id}}/affected/{KEY}"),
+    Call(
+        "PUT /v1/tickets/{id}/affected/{key}", 409, 409, f"/v1/tickets/{{id}}/affected/{KEY}",
+        ticket="closed",
+    ),
     Call("GET /v1/tickets/{id}/similar", 200, 200),
     Call("GET /v1/tickets/{id}/similar", 403, 200, ticket="closed"),
     Call("GET /v1/tickets/{id}/duplicates", 200, 200),
@@ -135,6 +142,10 @@ CALLS = (
     Call("POST /v1/tickets/{id}/messages", 409, 409, ticket="closed", body=WORDS),
     Call("GET /v1/tickets/{id}/history", 200, 200),
     Call("GET /v1/tickets/{id}/history", 403, 200, ticket="closed"),
+    Call("GET /v1/replies", 403, 200),
+    Call("POST /v1/replies", 403, 201, body=REPLY),
+    Call("PUT /v1/replies/{id}", 403, 404, f"/v1/replies/{ID_MAX}", body=REPLY),
+    Call("DELETE /v1/replies/{id}", 403, 204, f"/v1/replies/{ID_MAX}"),
 )  # fmt: skip
 SERVED_WITHOUT_ROLE = {
     "GET /health/live", "GET /health/ready", "GET /metrics", "GET /openapi.json",

@@ -1,5 +1,7 @@
 """Lists filter, sort, search and page; a walk through the pages shows each ticket once."""
 
+from base64 import urlsafe_b64encode
+
 import pytest
 
 
@@ -43,6 +45,57 @@ async def test_pages_in_every_order_show_each_ticket_once(api, tickets, sort):
     key = sort.removeprefix("-")
     expected = sorted(tickets, key=lambda t: (t[key], t["id"]), reverse=sort.startswith("-"))
     assert await walk(api, f"&sort={sort}") == [t["id"] for t in expected]
+
+
+@pytest.fixture
+async def differing(api, sql, tickets):
+    """Return the ten tickets; some have affected others, some wait, some equally."""
+    await sql.execute("UPDATE ticket SET version = 4, affected = id % 4 WHERE id <> 3")
+    await sql.execute("UPDATE ticket SET waiting_since = opened_at WHERE id = 4")
+    for ticket in tickets[7:]:
+        await api.send(ticket, "We are coming", role="helpdesk")
+    await sql.execute(
+        "UPDATE ticket SET waiting_since = '2026-01-02', opened_at = '2026-01-01'"
+        " WHERE id IN (6, 7)"
+    )
+    return [await api.get(ticket["id"]) for ticket in tickets]
+
+
+def most_affected_first(ticket):
+    return -ticket["affected"], -ticket["id"]
+
+
+def longest_waiting_first(ticket):
+    return ticket["waiting_since"] or "never", ticket["id"]
+
+
+ORDERS = [("-affected", most_affected_first), ("waiting_since", longest_waiting_first)]
+
+
+@pytest.mark.parametrize(("sort", "key"), ORDERS)
+@pytest.mark.parametrize("query", ["", "&q=problem", "&status=open&category=none"])
+async def test_most_affected_and_longest_waiting_come_first(api, differing, sort, key, query):
+    shown = ids(await api.list(f"?sort=opened_at&limit=200{query}"))
+    expected = sorted((t for t in differing if t["id"] in shown), key=key)
+    assert await walk(api, f"&sort={sort}{query}") == [t["id"] for t in expected]
+    backwards = "&opened_from=2026-02-01T00:00:00Z"
+    assert await walk(api, f"&sort={sort}{query}{backwards}") == [
+        t["id"] for t in expected if t["id"] not in (6, 7)
+    ]
+
+
+@pytest.mark.parametrize(("sort", "key"), ORDERS)
+async def test_these_pages_stay_stable_while_tickets_arrive(api, differing, sort, key):
+    expected = [t["id"] for t in sorted(differing, key=key)]
+    found, cursor = [], ""
+    while cursor is not None:
+        page = await api.list(f"?limit=1&sort={sort}{cursor}")
+        found += ids(page)
+        cursor = page["next"] and f"&cursor={page['next']}"
+        if len(found) < 3:
+            await api.open("A late one")
+    assert [ticket_id for ticket_id in found if ticket_id <= 10] == expected
+    assert len(set(found)) == len(found)
 
 
 @pytest.mark.parametrize(
@@ -137,6 +190,18 @@ async def test_search_respects_filters_and_pages(api, tickets):
     ]
 
 
+def forged(cursor):
+    return urlsafe_b64encode(cursor.encode()).decode().rstrip("=")
+
+
+@pytest.mark.parametrize("sort", ["-opened_at", "modified_at", "-affected", "waiting_since"])
+async def test_a_forged_cursor_starts_somewhere_and_breaks_nothing(api, tickets, sort):
+    for value in ("none", 0, -1, 10**16):
+        for last in (0, 1, 9_007_199_254_740_991):
+            cursor = forged(f"{sort} {value} {last}")
+            assert (await api.list(f"?sort={sort}&cursor={cursor}"))["next"] is None
+
+
 BAD_PARAMETERS = [
     ("status=done", "status"),
     ("category=plumbing", "category"),
@@ -159,6 +224,9 @@ BAD_PARAMETERS = [
     ("cursor=%F0%9F%98%80", "cursor"),
     ("cursor=LW9wZW5lZF9hdCA5OTk5OTk5OTk5OTk5OTk5OTkgMQ", "cursor"),
     ("cursor=b3BlbmVkX2F0IDEgMQ", "cursor"),
+    (f"cursor={forged('-opened_at now 1')}", "cursor"),
+    (f"sort=opened_at&cursor={forged('-affected 1 1')}", "cursor"),
+    (f"sort=-affected&cursor={forged('waiting_since none 1')}", "cursor"),
 ]
 
 

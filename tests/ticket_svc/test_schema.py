@@ -42,6 +42,12 @@ async def test_database_itself_refuses_what_the_rules_never_write(sql):
         ("messages = 1", "ticket_each_message_is_a_version"),
         ("idempotency_key = gen_random_uuid()", "ticket_request_complete"),
         ("duplicate_of = id", "ticket_no_duplicate_of_itself"),
+        ("affected = 1", "ticket_each_affected_is_a_version"),
+        ("waiting_since = opened_at - interval '1 s'", "ticket_waits_since_a_change"),
+        (
+            "status = 'closed', closed_at = modified_at, waiting_since = opened_at",
+            "ticket_closed_waits_for_nothing",
+        ),
     ):
         with pytest.raises(asyncpg.CheckViolationError) as refused:
             await sql.execute(f"UPDATE ticket SET {change}")

@@ -24,6 +24,8 @@ async def test_opened_ticket_stands_open_at_version_1(api):
         "version": 1,
         "messages": 0,
         "duplicate_of": None,
+        "affected": 0,
+        "waiting_since": ticket["opened_at"],
     }
     assert answer.headers["Location"] == f"/v1/tickets/{ticket['id']}"
     assert answer.headers["ETag"] == '"1"'
