@@ -26,13 +26,35 @@ PROBLEMS = {
 # Bad fields, by their code, as they follow "The text" or the name of the field.
 FIELDS = {
     "blank": N_("must not be empty"),
+    "category": N_("must be one of %(known)s"),
+    "closed_for_helpdesk": N_("closed tickets are for helpdesk"),
     "control_character": N_("must not contain control characters (found U+%(code)s)"),
-    "too_long": N_("must have at most %(max)s characters (has %(n)s)"),
+    "cursor": N_("belongs to another list"),
+    "days_too_many": N_("must be at most %(limit)s days"),
     "enum": N_("must be one of the choices"),
     "greater_than_equal": N_("must be at least %(ge)s"),
+    "has_duplicates": N_("ticket %(ticket)s has duplicates itself, such as %(duplicate)s"),
     "hours_too_many": N_("must be at most %(limit)s hours"),
-    "days_too_many": N_("must be at most %(limit)s days"),
+    "instant": N_("must be an instant such as 2026-05-31T08:00:00Z"),
     "int_parsing": N_("must be a whole number"),
+    "is_duplicate": N_("ticket %(ticket)s is a duplicate of %(of)s itself"),
+    "literal_error": N_("must be one of the choices"),
+    "other_sort": N_("belongs to another list"),
+    "same_ticket": N_("must be another ticket"),
+    "several_lines": N_("must be one line"),
+    "title_taken": N_("is the title of another reply already"),
+    "too_long": N_("must have at most %(max)s characters (has %(n)s)"),
+    "unknown_ticket": N_("there is no ticket %(ticket)s"),
+    "year": N_("must be between the years 1 and 9999"),
+}
+# Fields of addresses and forms, as the pages call them.
+NAMES = {
+    "category": N_("Category"),
+    "last": N_("Last"),
+    "q": N_("Search"),
+    "sort": N_("Sort"),
+    "status": N_("Status"),
+    "unit": N_("Unit"),
 }
 
 
@@ -47,6 +69,12 @@ def say_field(error: FieldError) -> str:
         return gettext(FIELDS[error.code or ""]) % error.params
     except KeyError:  # another service's release knows more codes, or says other figures
         return error.message
+
+
+def say_named(error: FieldError) -> str:
+    """Return which field is wrong and why, as a sentence."""
+    name = gettext(NAMES[error.field]) if error.field in NAMES else error.field
+    return gettext("%(field)s %(reason)s.") % {"field": name, "reason": say_field(error)}
 
 
 def say_text(problem: Problem) -> str:

@@ -15,7 +15,7 @@ from web.filters import label
 from web.forms import key_of, read_form
 from web.i18n import gettext
 from web.keys import LIVE, RENDERER, RPC, TICKET_API
-from web.refusals import say_field, say_problem, say_text
+from web.refusals import say_named, say_problem, say_text
 from web.render import (
     Page,
     blocks_response,
@@ -234,7 +234,7 @@ async def _load(
     except ApiError as error:
         if error.problem.status != 422:
             raise
-        reasons = "; ".join(f"{e.field}: {say_field(e)}" for e in error.problem.errors or ())
+        reasons = " ".join(map(say_named, error.problem.errors or ()))
         sentence = gettext("This list cannot be shown.")
         return replace(page, alert=f"{sentence} {reasons or say_problem(error.problem)}")
     return replace(
