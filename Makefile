@@ -59,12 +59,12 @@ lock: ## bring requirements.lock up to date with pyproject.toml
 retrain: ## learn from helpdesk's corrections; ARGS=--back withdraws the last promoted model
 	@set -a; [ ! -e .local/env ] || . ./.local/env; $(PYTHON_IN_VENV) -m classifier_svc.retrain $(ARGS)
 
-messages: ## bring the translations in web/locale up to date with the sentences of the pages
+messages: ## bring the translations in */locale up to date with the sentences
 	@mkdir -p build
-	@.venv/bin/pybabel -q extract -F web/locale/babel.ini -k N_ --no-wrap --add-location=file -o build/messages.pot web
-	@for language in it de es fr; do \
-	  .venv/bin/pybabel -q update --init-missing --no-fuzzy-matching --ignore-obsolete --no-wrap --omit-header \
-	    -i build/messages.pot -o web/locale/$$language.po -l $$language; done
+	@for service in web analytics_svc; do \
+	  .venv/bin/pybabel -q extract -F i18n/babel.ini -k N_ --no-wrap --add-location=file -o build/$$service.pot $$service; \
+	  for language in it de es fr; do .venv/bin/pybabel -q update --init-missing --no-fuzzy-matching --ignore-obsolete \
+	    --no-wrap --omit-header -i build/$$service.pot -o $$service/locale/$$language.po -l $$language; done; done
 
 train: ## train the classifier from its sentences
 	@$(PYTHON_IN_VENV) -m classifier_svc.train

@@ -22,6 +22,7 @@ from contracts.vocabulary import (
     PERIOD_MAX_DAYS,
     PERIOD_MAX_HOURS,
     Category,
+    Language,
     PeriodUnit,
     Status,
 )
@@ -105,7 +106,13 @@ class Classification(Record):
     model: str
 
 
-class UnclosedRequest(Body):
+class ReportRequest(Body):
+    """What every report is asked with: the `language` of the words in its chart."""
+
+    language: Language = Language.ENGLISH
+
+
+class UnclosedRequest(ReportRequest):
     """The period (now − `last` `unit`, now]."""
 
     unit: PeriodUnit
@@ -146,7 +153,7 @@ class UnclosedReport(Record):
     svg: str
 
 
-class ResolutionRequest(Body):
+class ResolutionRequest(ReportRequest):
     """`months` limits the report to the latest ones; None shows all since the first ticket."""
 
     months: Annotated[StrictInt, Field(ge=1, le=MONTHS_MAX)] | None = None
@@ -171,7 +178,7 @@ class ResolutionReport(Record):
     svg: str
 
 
-class ActiveRequest(Body):
+class ActiveRequest(ReportRequest):
     pass
 
 

@@ -59,6 +59,16 @@ class PeriodUnit(StrEnum):
     DAYS = "days"
 
 
+class Language(StrEnum):
+    """What people can be spoken to in; every sentence has a translation."""
+
+    ENGLISH = "en"
+    ITALIAN = "it"
+    GERMAN = "de"
+    SPANISH = "es"
+    FRENCH = "fr"
+
+
 DESCRIPTION_MAX_CHARACTERS = 10_000
 MESSAGE_MAX_CHARACTERS = 5_000
 REPLY_TITLE_MAX_CHARACTERS = 80

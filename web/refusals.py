@@ -65,8 +65,9 @@ def say_problem(problem: Problem) -> str:
 
 def say_field(error: FieldError) -> str:
     """Return what is wrong with a field, as words that follow its name."""
+    code = error.code or ""
     try:
-        return gettext(FIELDS[error.code or ""]) % error.params
+        return gettext(FIELDS[code]) % error.params
     except KeyError:  # another service's release knows more codes, or says other figures
         return error.message
 

@@ -10,6 +10,7 @@ from contracts.messages import (
     UnclosedRequest,
 )
 from contracts.topology import RPC_REPORT_ACTIVE, RPC_REPORT_RESOLUTION, RPC_REPORT_UNCLOSED
+from web.i18n import current_language
 
 REPORT_SECONDS = 3.0
 
@@ -21,10 +22,12 @@ async def unclosed(rpc: RpcClient, request: UnclosedRequest) -> UnclosedReport:
 
 async def resolution(rpc: RpcClient) -> ResolutionReport:
     """Return the mean time to close by opening month; raises RpcError."""
-    request = ResolutionRequest()
+    request = ResolutionRequest(language=current_language())
     return await rpc.call(RPC_REPORT_RESOLUTION, request, ResolutionReport, REPORT_SECONDS)
 
 
 async def active(rpc: RpcClient) -> ActiveReport:
     """Return how many tickets are active, by category; raises RpcError."""
-    return await rpc.call(RPC_REPORT_ACTIVE, ActiveRequest(), ActiveReport, REPORT_SECONDS)
+    return await rpc.call(
+        RPC_REPORT_ACTIVE, ActiveRequest(language=current_language()), ActiveReport, REPORT_SECONDS
+    )

@@ -24,5 +24,5 @@ async def report(pool: Pool, request: ActiveRequest) -> ActiveReport:
         uncategorised=counts[None],
         as_of=built.now,
         timezone=built.timezone,
-        svg=await charts.draw(charts.active, bars),
+        svg=await charts.draw(charts.active, request.language, bars),
     )

@@ -49,5 +49,5 @@ async def report(pool: Pool, request: ResolutionRequest) -> ResolutionReport:
         ],
         as_of=built.now,
         timezone=built.timezone,
-        svg=await charts.draw(charts.resolution, bars),
+        svg=await charts.draw(charts.resolution, request.language, bars),
     )

@@ -49,7 +49,7 @@ async def report(pool: Pool, request: UnclosedRequest) -> UnclosedReport:
         as_of=built.now,
         timezone=built.timezone,
         buckets=buckets,
-        svg=await charts.draw(charts.unclosed, grain, bars),
+        svg=await charts.draw(charts.unclosed, request.language, grain, bars),
     )
 
 

@@ -10,8 +10,9 @@ import pytest
 
 from analytics_svc import charts
 from analytics_svc.periods import Grain
-from contracts.vocabulary import Category
+from contracts.vocabulary import Category, Language
 
+EN = Language.ENGLISH
 START = datetime(2026, 5, 11, 15)
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -26,14 +27,14 @@ def months(n: int) -> tuple[tuple[date, float | None], ...]:
 
 ACTIVE = ((Category.TECHNICAL_IT, 112), (Category.FACILITY_MANAGEMENT, 37), (None, 0))
 CHARTS = {
-    "hours": charts.unclosed(Grain.HOUR, hours(25)),
-    "three days of hours": charts.unclosed(Grain.HOUR, hours(73)),
-    "no tickets": charts.unclosed(Grain.DAY, ((START, 0, 0),)),
-    "months": charts.resolution(months(12)),
-    "ten years": charts.resolution(months(122)),
-    "nothing closed": charts.resolution(((date(2026, 5, 1), None),)),
-    "categories": charts.active(ACTIVE),
-    "no category": charts.active(((Category.TECHNICAL_IT, 0),)),
+    "hours": charts.unclosed(EN, Grain.HOUR, hours(25)),
+    "three days of hours": charts.unclosed(EN, Grain.HOUR, hours(73)),
+    "no tickets": charts.unclosed(EN, Grain.DAY, ((START, 0, 0),)),
+    "months": charts.resolution(EN, months(12)),
+    "ten years": charts.resolution(EN, months(122)),
+    "nothing closed": charts.resolution(EN, ((date(2026, 5, 1), None),)),
+    "categories": charts.active(EN, ACTIVE),
+    "no category": charts.active(EN, ((Category.TECHNICAL_IT, 0),)),
 }
 every_chart = pytest.mark.parametrize("svg", CHARTS.values(), ids=CHARTS)
 
@@ -92,5 +93,12 @@ def test_bars_stand_out_from_white(color: str) -> None:
 
 
 async def test_the_same_numbers_are_drawn_once() -> None:
-    first = await charts.draw(charts.unclosed, Grain.HOUR, hours(24))
-    assert await charts.draw(charts.unclosed, Grain.HOUR, hours(24)) is first
+    first = await charts.draw(charts.unclosed, EN, Grain.HOUR, hours(24))
+    assert await charts.draw(charts.unclosed, EN, Grain.HOUR, hours(24)) is first
+
+
+async def test_a_chart_is_drawn_in_the_readers_language() -> None:
+    german = await charts.draw(charts.resolution, Language.GERMAN, months(12))
+    assert ">Mai<" in german
+    assert "month" not in german
+    assert ">May<" in await charts.draw(charts.resolution, EN, months(12))

@@ -22,7 +22,7 @@ from contracts.messages import ActiveReport, ResolutionReport, UnclosedReport, U
 from contracts.rest import FieldError, field_errors
 from contracts.vocabulary import PeriodUnit
 from web import reports
-from web.i18n import N_, gettext
+from web.i18n import N_, current_language, gettext
 from web.keys import RPC, SETTINGS
 from web.refusals import say_field
 from web.render import Page, blocks_response, page_response, wants_fragment
@@ -168,7 +168,7 @@ async def _ask(request: web.Request, page: AnalyticsPage) -> Report:
     rpc = request.app[RPC]
     if page.analysis == "unclosed":
         last = int(page.period.last)
-        fields = {"last": last, "unit": page.period.unit}
+        fields = {"last": last, "unit": page.period.unit, "language": current_language()}
         return await reports.unclosed(rpc, UnclosedRequest.model_validate(fields))
     return await (reports.resolution if page.analysis == "resolution" else reports.active)(rpc)
 
