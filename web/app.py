@@ -12,6 +12,7 @@ from bus.rpc_client import RpcClient
 from web.assets import Assets
 from web.classify import Because
 from web.forms import FORM_MAX_BYTES
+from web.fragments import Fragments
 from web.keys import ASSETS, BECAUSE, GATE, LIVE, RENDERER, RPC, SETTINGS, TICKET_API
 from web.live import Live
 from web.metrics import measure
@@ -46,7 +47,7 @@ def build_app(settings: Settings) -> web.Application:
     app[TICKET_API] = TicketApi(settings.ticket_api_url, settings.ticket_api_token)
     app[RPC] = RpcClient(settings.amqp_url, "web rpc")
     app[BECAUSE] = Because(app[RPC])
-    app[LIVE] = Live()
+    app[LIVE] = Live(Fragments(app))
     app.cleanup_ctx.append(_clients)
     app.on_response_prepare.append(add_headers)
     # Streams never finish by themselves: end them first, or they would hold up the stop.

@@ -11,6 +11,8 @@ from contracts.messages import (
 )
 from contracts.topology import RPC_REPORT_ACTIVE, RPC_REPORT_RESOLUTION, RPC_REPORT_UNCLOSED
 
+# Their names in addresses.
+ANALYSES = ("unclosed", "resolution", "active")
 REPORT_SECONDS = 3.0
 
 
