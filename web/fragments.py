@@ -5,6 +5,7 @@ A fragment goes to many browsers at once, so it depends on nothing but its subje
 
 import json
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from aiohttp import web
 from markupsafe import escape
@@ -23,6 +24,13 @@ from web.pages.ticket_page import ClosedPage, TicketPage, load_page, make_closed
 from web.render import blocks_html, partial
 from web.ticket_api import ApiError
 from web.variant import Variant
+
+
+class Others(NamedTuple):
+    """Who else is at a ticket: the roles of those who type, and whether helpdesk has it open."""
+
+    typing: frozenset[Role]
+    is_open: bool
 
 
 class Fragments:
@@ -86,6 +94,12 @@ class Fragments:
                 return blocks_html(renderer, "closed.html", page, TICKET_BLOCKS)
             said = partial("said", escape(news_of(page)), "innerMorph")
             return blocks_html(renderer, TICKET, page, TICKET_BLOCKS) + said
+
+    def presence(self, others: Others, variant: Variant) -> str:
+        """Return in a sentence or two who else is at a ticket."""
+        with speaking(variant.language):
+            html = self._app[RENDERER].fragment("presence.html", others=others)
+        return partial("presence", html, "innerHTML")
 
     async def load_report(self, analysis: str, period: Period) -> AnalyticsPage:
         """Return the page of a report; raises RpcError, ValidationError."""

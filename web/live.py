@@ -112,13 +112,14 @@ class Live:
         since: int,
         *,
         is_back: bool,
+        page: str = "",
     ) -> web.StreamResponse:
         """Return the stream of what happens to a topic after the event id `since`.
 
         `is_back` says that the browser lost a stream before. Raises HTTPServiceUnavailable.
         """
         self.streams.require_room()
-        stream = Stream(self.streams, topic, variant)
+        stream = Stream(self.streams, topic, variant, page)
         return EventStream(request, stream, lambda: self._begin(stream, since, is_back))
 
     def close(self) -> None:

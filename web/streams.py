@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection
 from aiohttp import HttpVersion11, web
 from prometheus_client import Counter, Gauge
 
+from web.fragments import Others
 from web.topics import Topic
 from web.variant import Variant
 
@@ -29,14 +30,21 @@ DROPPED = Counter("web_live_dropped_total", "Streams let go because they could n
 
 
 class Stream(asyncio.Protocol):
-    """One browser's connection, which hears of `topic` in the words of `variant`."""
+    """One browser's connection, which hears of `topic` in the words of `variant`.
 
-    __slots__ = ("_is_chunked", "_streams", "_transport", "topic", "variant")
+    `page` is what the page calls itself, so that it is not told of itself.
+    """
 
-    def __init__(self, streams: "Streams", topic: Topic, variant: Variant) -> None:
+    __slots__ = ("_is_chunked", "_streams", "_transport", "others", "page", "topic", "variant")
+
+    def __init__(self, streams: "Streams", topic: Topic, variant: Variant, page: str) -> None:
         self._streams = streams
         self.topic = topic
         self.variant = variant
+        self.page = page
+        # Who else is there as far as the page was told; it may still show what an earlier stream
+        # told it.
+        self.others: Others | None = None
 
     def take_over(self, request: web.Request) -> bool:
         """Take the connection from the HTTP server; return whether it is still there."""
@@ -97,6 +105,7 @@ class Streams:
     def __init__(self) -> None:
         self._groups: dict[Topic, dict[Variant, set[Stream]]] = {}
         self._count = 0
+        self.on_change: Callable[[Stream], None] = lambda _: None
 
     def require_room(self) -> None:
         """Raise HTTPServiceUnavailable where one more would be too many."""
@@ -110,6 +119,7 @@ class Streams:
         variants.setdefault(stream.variant, set()).add(stream)
         self._count += 1
         STREAMS.set(self._count)
+        self.on_change(stream)
 
     def remove(self, stream: Stream) -> None:
         """Forget a stream whose connection has gone."""
@@ -124,6 +134,7 @@ class Streams:
             del self._groups[stream.topic]
         self._count -= 1
         STREAMS.set(self._count)
+        self.on_change(stream)
 
     def topics(self) -> list[Topic]:
         """Return every topic that somebody hears."""

@@ -7,6 +7,7 @@ import pytest
 from playwright.async_api import Page, expect
 
 from tests.browser.conftest import OpenPage
+from tests.cable import Cable
 from tests.conftest import Stack
 from tests.web.conftest import Api
 
@@ -157,19 +158,29 @@ async def test_a_cut_connection_is_shown_and_resumed_with_nothing_missed(
 ) -> None:
     word = uuid4().hex
     ticket = await api.open(f"{word} cut off")
-    listed = await open_page("user", f"/tickets?q={word}")
-    page = await open_page("helpdesk", f"/tickets/{ticket.id}")
-    for each in (listed, page):
-        await each.context.set_offline(True)
-        await expect(each.locator("#live")).to_have_class("paused")
-    await api.say(ticket.id, "said while offline")
-    await api.move(ticket.id, "active")
-    for each in (listed, page):
-        await each.context.set_offline(False)
-    await expect(page.locator("#thread")).to_contain_text("said while offline")
-    await expect(listed.locator(f"#t{ticket.id}")).to_contain_text("Active")
-    for each in (listed, page):
-        await expect(each.locator("#live")).not_to_have_class("paused")
+    async with Cable(stack["WEB_URL"]) as cable:
+        listed = await open_page("user", f"{cable.url}/tickets?q={word}")
+        page = await open_page("helpdesk", f"{cable.url}/tickets/{ticket.id}")
+        await cable.cut()
+        for each in (listed, page):
+            await expect(each.locator("#live")).to_have_class("paused")
+        await api.say(ticket.id, "said while offline")
+        await api.move(ticket.id, "active")
+        await cable.mend()
+        await expect(page.locator("#thread")).to_contain_text("said while offline", timeout=10_000)
+        await expect(listed.locator(f"#t{ticket.id}")).to_contain_text("Active", timeout=10_000)
+        for each in (listed, page):
+            await expect(each.locator("#live")).not_to_have_class("paused")
+        await expect(listed.locator("#news")).to_have_text("Refresh")
+
+
+async def test_a_browser_that_is_offline_is_told_so(open_page: OpenPage) -> None:
+    page = await open_page("user", f"/tickets?q={uuid4().hex}")
+    await expect(page.locator("#live")).not_to_have_class("paused")
+    await page.evaluate("dispatchEvent(new Event('offline'))")
+    await expect(page.locator("#live")).to_have_class("paused")
+    await page.evaluate("dispatchEvent(new Event('online'))")
+    await expect(page.locator("#live")).not_to_have_class("paused")
 
 
 async def test_after_a_restart_a_list_offers_to_look_and_a_ticket_is_current(
@@ -197,3 +208,13 @@ async def test_a_page_says_how_fresh_it_is(open_page: OpenPage, api: Api) -> Non
     async with asyncio.timeout(5):
         while await page.locator("#freshness").inner_text() == before:
             await api.open("Any")
+
+
+async def test_typing_is_seen_in_the_other_window_only(open_page: OpenPage, api: Api) -> None:
+    ticket = await api.open("Two people")
+    user = await open_page("user", f"/tickets/{ticket.id}")
+    helpdesk = await open_page("helpdesk", f"/tickets/{ticket.id}")
+    await helpdesk.get_by_label("Message").press_sequentially("Hel")
+    await expect(user.locator("#presence")).to_have_text("Helpdesk is typing…")
+    await expect(helpdesk.locator("#presence")).to_be_empty()
+    await expect(user.locator("#presence")).to_be_empty(timeout=10_000)

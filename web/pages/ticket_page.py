@@ -4,9 +4,10 @@ Changes nothing; `ticket.py` does.
 """
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
+from secrets import token_hex
 from uuid import uuid4
 
 from aiohttp import web
@@ -80,6 +81,7 @@ class TicketPage(Page):
     marking: Marking = Marking()
     now: datetime
     since: int
+    page_id: str = field(default_factory=lambda: token_hex(8))
     focus: str = ""
     categories: tuple[Category, ...] = tuple(Category)
 

@@ -115,6 +115,18 @@
     news.classList.remove("quiet");
   }
 
+  // Others at the ticket learn that somebody types, and nothing of what.
+  const TYPING_PAUSE_MS = 3_000;
+  let toldAt = -TYPING_PAUSE_MS;
+
+  addEventListener("input", ({ target: box, timeStamp }) => {
+    const presence = document.getElementById("presence");
+    if (box.id !== "reply-text" || !presence || timeStamp < toldAt + TYPING_PAUSE_MS) return;
+    toldAt = timeStamp;
+    const { typing, page } = presence.dataset;
+    fetch(typing, { method: "POST", body: new URLSearchParams({ page }) }).catch(() => {});
+  });
+
   // Whether updates arrive: a page never looks live when it is not. The server speaks every 15 s.
   const SILENCE_MS = 35_000;
   let connection, silence;
