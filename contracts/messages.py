@@ -24,6 +24,7 @@ from contracts.vocabulary import (
     Category,
     Language,
     PeriodUnit,
+    Role,
     Status,
 )
 
@@ -54,6 +55,22 @@ class Event(Record):
         if ticket.closed_at is not None and not ticket.opened_at <= ticket.closed_at <= _LATEST:
             raise PydanticCustomError("impossible", "closed_at is no time of this ticket")
         return self
+
+
+class Typing(Record):
+    """Somebody types a message under a ticket; `page` tells one open page from another."""
+
+    ticket: Id
+    page: str
+    role: Role
+
+
+class Presence(Record):
+    """What a web process tells the others: who types, or how often helpdesk has tickets open."""
+
+    process: str
+    typing: Typing | None = None
+    open: dict[Id, Annotated[int, Field(ge=0)]] | None = None
 
 
 class ClassifyRequest(Body):

@@ -39,6 +39,8 @@ DURABLE_QUEUES: Final = (
 
 # The topic exchange of events, and the direct reply queue that RabbitMQ gives each channel.
 EXCHANGE_TICKETS: Final = "tickets"
+# Fanout between web processes: who is at a ticket. Not durable: nothing of it is worth keeping.
+EXCHANGE_PRESENCE: Final = "presence"
 # Takes what was refused or redelivered too often, to `<queue>.dead`. What only came too late is
 # dropped.
 EXCHANGE_DEAD: Final = "dead"
@@ -46,7 +48,7 @@ EXCHANGE_DEAD: Final = "dead"
 # queues' limit of deliveries; a killed service or a lost broker is no suspicion.
 SUSPECT_RETURNS: Final = 5
 DIRECT_REPLY_TO: Final = "amq.rabbitmq.reply-to"
-# Each web process binds one exclusive queue of its own, under this prefix.
+# Each web process binds exclusive queues of its own, under this prefix.
 WEB_LIVE_PREFIX: Final = "web.live."
 
 EVENT_OF_ACTION: Final = {

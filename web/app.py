@@ -12,11 +12,13 @@ from bus.rpc_client import RpcClient
 from web.assets import Assets
 from web.classify import Because
 from web.forms import FORM_MAX_BYTES
-from web.keys import ASSETS, BECAUSE, GATE, LIVE, RENDERER, RPC, SETTINGS, TICKET_API
+from web.fragments import Fragments
+from web.keys import ASSETS, BECAUSE, GATE, LIVE, PRESENCE, RENDERER, RPC, SETTINGS, TICKET_API
 from web.live import Live
 from web.metrics import measure
 from web.pages.errors import answer_errors
 from web.preferences import apply_preferences
+from web.presence import Presence
 from web.render import Renderer
 from web.routes import ROUTES
 from web.security import add_headers
@@ -46,7 +48,9 @@ def build_app(settings: Settings) -> web.Application:
     app[TICKET_API] = TicketApi(settings.ticket_api_url, settings.ticket_api_token)
     app[RPC] = RpcClient(settings.amqp_url, "web rpc")
     app[BECAUSE] = Because(app[RPC])
-    app[LIVE] = Live()
+    fragments = Fragments(app)
+    app[LIVE] = Live(fragments)
+    app[PRESENCE] = Presence(app[LIVE].streams, fragments)
     app.cleanup_ctx.append(_clients)
     app.on_response_prepare.append(add_headers)
     # Streams never finish by themselves: end them first, or they would hold up the stop.
@@ -61,6 +65,7 @@ async def _clients(app: web.Application) -> AsyncIterator[None]:
         _running(app[RPC].run()),
         _running(app[LIVE].run(app[SETTINGS].amqp_url)),
         _running(app[LIVE].ping()),
+        _running(app[PRESENCE].run(app[SETTINGS].amqp_url)),
     ):
         yield
 

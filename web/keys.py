@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from web.assets import Assets
     from web.classify import Because
     from web.live import Live
+    from web.presence import Presence
     from web.render import Renderer
     from web.settings import Settings
     from web.ticket_api import TicketApi
@@ -22,3 +23,4 @@ TICKET_API: "web.AppKey[TicketApi]" = web.AppKey("ticket_api")
 RPC: "web.AppKey[RpcClient]" = web.AppKey("rpc")
 BECAUSE: "web.AppKey[Because]" = web.AppKey("because")
 LIVE: "web.AppKey[Live]" = web.AppKey("live")
+PRESENCE: "web.AppKey[Presence]" = web.AppKey("presence")

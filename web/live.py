@@ -1,76 +1,85 @@
-"""Tells open pages which tickets changed: RabbitMQ events in, server-sent events out.
+"""Keeps open pages current: RabbitMQ events in, fragments of pages out as server-sent events.
 
 One exclusive queue a process. An event's id is the microsecond at which it arrived here, so ids
 grow across restarts and agree between processes. A page names the id that it was rendered after;
-what is still kept is replayed, and where something may be missing the page hears `stale` and
-fetches itself again; while the broker is away it hears `paused`. Says only which ticket changed,
-never what is in it.
+what is still kept is sent to it. Where something may be missing, a list hears `stale` and offers
+to fetch itself, and everything else is loaded anew; while the broker is away all hear `paused`.
+Each fragment is rendered once for each variant, however many browsers get it.
 """
 
 import asyncio
-import json
 import logging
 import secrets
 import time
-from collections import deque
-from collections.abc import Mapping
+from collections import OrderedDict
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 from aiohttp import web
-from prometheus_client import Counter, Gauge
 from pydantic import ValidationError
 
-from bus.connection import keep_session
-from bus.rpc import reasons
+from bus.connection import end, keep_session
+from bus.rpc import RpcError, reasons
 from contracts.messages import Event
+from contracts.rest import Ticket
 from contracts.topology import EXCHANGE_TICKETS, WEB_LIVE_PREFIX
+from web.fragments import Fragments
+from web.streams import EventStream, Stream, Streams, comment, message, send
+from web.ticket_api import ApiError, Unavailable
+from web.topics import LIST, Topic
+from web.variant import Variant
 
 log = logging.getLogger(__name__)
 
-KEPT_EVENTS = 1_000
+KEPT_TICKETS = 1_000
 PING_SECONDS = 15.0
-# A browser that is this far behind is let go; it comes back and resumes from its last event id.
-BEHIND_MAX_BYTES = 64 * 1024
-STREAMS_MAX = 5_000
 # How long a browser waits before it connects again.
 RETRY_MILLISECONDS = 1_000
-
-STREAMS = Gauge("web_live_streams", "Open streams of live updates.")
-DROPPED = Counter("web_live_dropped_total", "Streams let go because they could not keep up.")
-
-
-@dataclass(frozen=True)
-class Change:
-    """One event as it is sent; `ticket_id` None concerns every page."""
-
-    id: int
-    ticket_id: int | None
-    frame: bytes
+# After a lost broker every open page is loaded anew: few at a time, beside people's requests.
+LOADS_AT_ONCE = 4
+LOAD_AGAIN_SECONDS = 2.0
 
 
 @dataclass(eq=False)
-class Stream:
-    """One browser's open response; with `ticket_id` it hears of that ticket only."""
+class Change:
+    """A ticket as its latest event shows it, and what lists get to see of it."""
 
-    request: web.Request
-    response: web.StreamResponse
-    ticket_id: int | None
-    ended: asyncio.Event = field(default_factory=asyncio.Event)
+    id: int
+    ticket: Ticket
+    _messages: dict[Variant, str] = field(default_factory=dict)
 
-    def wants(self, change: Change) -> bool:
-        return self.ticket_id is None or change.ticket_id in (None, self.ticket_id)
+    def text(self, fragments: Fragments, variant: Variant) -> str:
+        """Return the change as server-sent events, rendered the first time."""
+        if variant not in self._messages:
+            row = fragments.row(self.ticket, variant)
+            facts = fragments.facts(self.ticket, variant)
+            text = message(row, event_id=self.id) + message(facts, event="ticket")
+            self._messages[variant] = text
+        return self._messages[variant]
+
+
+@dataclass(eq=False)
+class Watch:
+    """How often a topic has still to be looked at, and what it was like the last time."""
+
+    looks: int = 0
+    digest: object = None
+    task: "asyncio.Task[None] | None" = None
 
 
 class Live:
-    """The events that are kept and the streams that hear them."""
+    """The changes that are kept, the streams that hear of them, and what loads the rest."""
 
-    def __init__(self) -> None:
-        self._kept: deque[Change] = deque(maxlen=KEPT_EVENTS)
+    def __init__(self, fragments: Fragments) -> None:
+        self._fragments = fragments
+        self._kept: OrderedDict[int, Change] = OrderedDict()
         self._last_id = _now_us()
         # Everything after this id is in `_kept`.
         self._complete_since = self._last_id
-        self._streams: set[Stream] = set()
+        self.streams = Streams()
+        self._watches: dict[Topic, Watch] = {}
+        self._loads = asyncio.Semaphore(LOADS_AT_ONCE)
         self.is_connected = False
 
     @property
@@ -80,41 +89,61 @@ class Live:
 
     async def run(self, url: str) -> None:
         """Consume events until cancelled."""
-        await keep_session(url, "web live", self._session)
+        try:
+            await keep_session(url, "web live", self._session)
+        finally:
+            await end(*(watch.task for watch in self._watches.values() if watch.task))
 
     async def ping(self) -> None:
-        """Keep proxies from closing quiet streams, and notice browsers that are gone."""
+        """Say that all is well: proxies close quiet streams, and a page shows how fresh it is."""
         while True:
             await asyncio.sleep(PING_SECONDS)
-            await self._send(list(self._streams), b": ping\n\n")
+            for topic in self.streams.topics():
+                for variant in self.streams.variants(topic):
+                    self.streams.send(topic, variant, self._ping(topic, variant))
+            heard = set(self.streams.topics())
+            self._watches = {t: w for t, w in self._watches.items() if t in heard or w.task}
 
-    async def serve(
-        self, request: web.Request, since: int, ticket_id: int | None
+    def serve(
+        self,
+        request: web.Request,
+        topic: Topic,
+        variant: Variant,
+        since: int,
+        *,
+        is_back: bool,
+        page: str = "",
     ) -> web.StreamResponse:
-        """Stream the changes after id `since` until the browser goes or the process stops."""
-        if len(self._streams) >= STREAMS_MAX:
-            raise web.HTTPServiceUnavailable(headers={"Retry-After": "30"})
-        response = web.StreamResponse(
-            headers={
-                "Content-Type": "text/event-stream",
-                "Cache-Control": "no-store",
-                "X-Accel-Buffering": "no",
-            }
-        )
-        await response.prepare(request)
-        stream = Stream(request, response, ticket_id)
-        # Nothing is awaited from here to `add`, so no event falls between replay and stream.
-        first = self._missed(stream, since)
-        self._streams.add(stream)
-        STREAMS.set(len(self._streams))
-        await self._send([stream], first)
-        await stream.ended.wait()
-        return response
+        """Return the stream of what happens to a topic after the event id `since`.
+
+        `is_back` says that the browser lost a stream before. Raises HTTPServiceUnavailable.
+        """
+        self.streams.require_room()
+        stream = Stream(self.streams, topic, variant, page)
+        return EventStream(request, stream, lambda: self._begin(stream, since, is_back))
 
     def close(self) -> None:
         """End all streams; browsers come back, to another process or to the next one."""
-        for stream in list(self._streams):
-            self._drop(stream)
+        self.streams.end()
+
+    def _begin(self, stream: Stream, since: int, is_back: bool) -> None:
+        topic, variant = stream.topic, stream.variant
+        self.streams.add(stream)
+        missed = [
+            c for c in self._kept.values() if c.id > since and topic.is_concerned(c.ticket.id)
+        ]
+        text = f"retry: {RETRY_MILLISECONDS}\n"
+        if not self.is_connected:
+            text += message("", event="paused")
+        elif topic == LIST and since < self._complete_since:
+            text += message("", event="stale", event_id=self.position)
+        else:
+            if topic == LIST:
+                text += "".join(change.text(self._fragments, variant) for change in missed)
+            text += self._ping(topic, variant)
+        if missed or is_back or since < self._complete_since:
+            self._look(topic, is_missed=True)
+        send([stream], text)
 
     async def _session(self, channel: AbstractChannel) -> None:
         queue = await channel.declare_queue(
@@ -122,69 +151,101 @@ class Live:
         )
         await queue.bind(EXCHANGE_TICKETS, "#")
         await queue.consume(self._on_event, no_ack=True)
-        # What happened while there was no queue is unknown: every page fetches itself again.
+        # What happened while there was no queue is unknown.
         self._kept.clear()
-        await self._tell(None, "stale", {})
-        self._complete_since = self._last_id
+        self._complete_since = self._next_id()
         self.is_connected = True
+        self._tell(LIST, "stale")
+        for topic in self.streams.topics():
+            self._look(topic, is_missed=True)
         try:
             await channel.closed()
         finally:
             self.is_connected = False
-            await self._tell(None, "paused", {})
+            for topic in self.streams.topics():
+                self._tell(topic, "paused")
 
-    async def _on_event(self, message: AbstractIncomingMessage) -> None:
+    async def _on_event(self, received: AbstractIncomingMessage) -> None:
         try:
-            event = Event.model_validate_json(message.body)
+            event = Event.model_validate_json(received.body)
         except ValidationError as error:
-            log.error("event %s cannot be understood: %s", message.routing_key, reasons(error))
+            log.error("event %s cannot be understood: %s", received.routing_key, reasons(error))
             return
-        ticket = event.ticket
-        data = {"id": ticket.id, "version": ticket.version, "what": message.routing_key}
-        await self._tell(ticket.id, "ticket", data)
+        self.hear(event.ticket)
 
-    async def _tell(self, ticket_id: int | None, name: str, data: Mapping[str, object]) -> None:
-        self._last_id = max(self._last_id + 1, _now_us())
-        if len(self._kept) == KEPT_EVENTS:
-            self._complete_since = self._kept[0].id
-        change = Change(self._last_id, ticket_id, _frame(self._last_id, name, data))
-        self._kept.append(change)
-        await self._send([s for s in self._streams if s.wants(change)], change.frame)
+    def hear(self, ticket: Ticket) -> None:
+        """Keep what an event says and send it on; what is older than what is known is dropped."""
+        known = self._kept.pop(ticket.id, None)
+        if known and known.ticket.version >= ticket.version:
+            # It came late; users may not read any more what it says.
+            self._kept[ticket.id] = known
+            return
+        change = self._kept[ticket.id] = Change(self._next_id(), ticket)
+        if len(self._kept) > KEPT_TICKETS:
+            _, oldest = self._kept.popitem(last=False)
+            self._complete_since = oldest.id
+        for variant in self.streams.variants(LIST):
+            text = change.text(self._fragments, variant) + self._ping(LIST, variant)
+            self.streams.send(LIST, variant, text)
+        for topic in self.streams.topics():
+            if topic.is_concerned(ticket.id):
+                self._look(topic)
 
-    def _missed(self, stream: Stream, since: int) -> bytes:
-        # The comment makes the first bytes go out, so that the browser knows it is connected.
-        start = f": connected\nretry: {RETRY_MILLISECONDS}\n\n".encode()
-        if not self.is_connected:
-            return start + _frame(self._last_id, "paused", {})
-        if since < self._complete_since:
-            return start + _frame(self._last_id, "stale", {})
-        return start + b"".join(c.frame for c in self._kept if c.id > since and stream.wants(c))
+    def _look(self, topic: Topic, *, is_missed: bool = False) -> None:
+        """Have a topic looked at soon; where something `is_missed`, it is sent in any case."""
+        watch = self._watches.setdefault(topic, Watch())
+        watch.looks = topic.LOOKS
+        if is_missed:
+            watch.digest = None
+        if watch.task is None:
+            watch.task = asyncio.create_task(self._keep_looking(topic, watch))
 
-    async def _send(self, streams: list[Stream], frame: bytes) -> None:
-        # One loop of writes: they only fill buffers, since whoever has a full one is dropped.
-        for stream in streams:
-            transport = stream.request.transport
-            if transport is None or transport.is_closing():
-                self._drop(stream)
-            elif transport.get_write_buffer_size() > BEHIND_MAX_BYTES:
-                DROPPED.inc()
-                self._drop(stream)
-                transport.abort()
-            else:
+    async def _keep_looking(self, topic: Topic, watch: Watch) -> None:
+        try:
+            while watch.looks and (variants := self.streams.variants(topic)):
+                watch.looks -= 1
+                pause_s = topic.PAUSE_SECONDS
                 try:
-                    await stream.response.write(frame)
-                except ConnectionError:
-                    self._drop(stream)
+                    async with self._loads:
+                        await self._show(topic, watch, variants)
+                except (Unavailable, RpcError) as error:
+                    log.warning("%s is looked at again: %s", topic, error or type(error).__name__)
+                    watch.looks, pause_s = max(watch.looks, 1), LOAD_AGAIN_SECONDS
+                except (ApiError, ValidationError) as error:
+                    log.warning("%s cannot be shown: %s", topic, error)
+                await asyncio.sleep(pause_s)
+        except Exception:
+            log.exception("%s cannot be shown", topic)
+        finally:
+            watch.task = None
 
-    def _drop(self, stream: Stream) -> None:
-        self._streams.discard(stream)
-        STREAMS.set(len(self._streams))
-        stream.ended.set()
+    async def _show(self, topic: Topic, watch: Watch, variants: Collection[Variant]) -> None:
+        position = self.position
+        state = await topic.load(self._fragments, variants)
+        is_changed = state.digest != watch.digest
+        watch.digest = state.digest
+        for variant in variants:
+            html = state.draw(variant) if is_changed else ""
+            html += self._fragments.freshness(variant)
+            self.streams.send(topic, variant, message(html, event_id=position))
+
+    def _ping(self, topic: Topic, variant: Variant) -> str:
+        if not self.is_connected:
+            return comment("ping")
+        watch = self._watches.get(topic)
+        # Who comes back after this id would not be told what is being loaded now.
+        is_known = watch is None or watch.task is None or topic == LIST
+        position = self.position if is_known else None
+        return message(self._fragments.freshness(variant), event_id=position)
+
+    def _tell(self, topic: Topic, event: str) -> None:
+        for variant in self.streams.variants(topic):
+            self.streams.send(topic, variant, message("", event=event))
+
+    def _next_id(self) -> int:
+        self._last_id = max(self._last_id + 1, _now_us())
+        return self._last_id
 
 
 def _now_us() -> int:
     return time.time_ns() // 1_000
-
-
-def _frame(event_id: int, name: str, data: Mapping[str, object]) -> bytes:
-    return f"id: {event_id}\nevent: {name}\ndata: {json.dumps(data)}\n\n".encode()

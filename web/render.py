@@ -118,6 +118,10 @@ class Renderer:
         """Return the whole page."""
         return self._environment.get_template(template).render(page=page)
 
+    def fragment(self, template: str, **values: object) -> str:
+        """Return what a template makes of some values."""
+        return self._environment.get_template(template).render(values)
+
     def block(self, template: str, name: str, page: object) -> str:
         """Return one block of it."""
         found = self._environment.get_template(template)
@@ -151,18 +155,28 @@ def blocks_response(
     Blocks are morphed into the page, which keeps focus, scroll position and typed text; those
     `replaced` (forms that start afresh) are put in place of the old ones.
     """
-    renderer = request.app[RENDERER]
-    parts = [
+    html = blocks_html(request.app[RENDERER], template, page, names, replaced)
+    html += partial("said", escape(page.said), "innerHTML")
+    html += partial("alert", escape(page.alert), "innerHTML")
+    return html_response(request, html, status)
+
+
+def blocks_html(
+    renderer: Renderer,
+    template: str,
+    page: Page,
+    names: Iterable[str],
+    replaced: Container[str] = (),
+) -> str:
+    """Return named blocks in htmx's envelopes."""
+    return "".join(
         partial(
             name,
             renderer.block(template, name, page),
             "outerHTML" if name in replaced else "outerMorph",
         )
         for name in names
-    ]
-    parts.append(partial("said", escape(page.said), "innerHTML"))
-    parts.append(partial("alert", escape(page.alert), "innerHTML"))
-    return html_response(request, "".join(parts), status)
+    )
 
 
 def partial(target: str, html: str, swap: str) -> str:

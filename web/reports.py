@@ -12,6 +12,8 @@ from contracts.messages import (
 from contracts.topology import RPC_REPORT_ACTIVE, RPC_REPORT_RESOLUTION, RPC_REPORT_UNCLOSED
 from web.i18n import current_language
 
+# Their names in addresses.
+ANALYSES = ("unclosed", "resolution", "active")
 REPORT_SECONDS = 3.0
 
 

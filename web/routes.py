@@ -32,6 +32,7 @@ ROUTES = (
     web.post(f"/tickets/{ID}/category", ticket.correct_category),
     web.post(f"/tickets/{ID}/status", ticket.move),
     web.post(f"/tickets/{ID}/messages", ticket.send_message),
+    web.post(f"/tickets/{ID}/typing", stream.tell_typing),
     web.post(f"/tickets/{ID}/duplicate", ticket.mark_duplicate),
     web.get("/analytics", analytics.choose),
     web.get(f"/analytics/{ANALYSIS}", analytics.show),

@@ -9,6 +9,7 @@ import pytest
 from contracts.topology import (
     DURABLE_QUEUES,
     EXCHANGE_DEAD,
+    EXCHANGE_PRESENCE,
     EXCHANGE_TICKETS,
     VHOST,
     dead_letter_queue,
@@ -34,7 +35,7 @@ def test_every_queue_is_a_durable_quorum_queue() -> None:
 
 def test_exchanges_are_those_of_the_contracts() -> None:
     declared = {exchange["name"] for exchange in DEFINITIONS["exchanges"]}
-    assert declared == {EXCHANGE_TICKETS, EXCHANGE_DEAD}
+    assert declared == {EXCHANGE_TICKETS, EXCHANGE_DEAD, EXCHANGE_PRESENCE}
 
 
 @pytest.mark.parametrize("queue", DURABLE_QUEUES)

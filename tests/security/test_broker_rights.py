@@ -19,6 +19,7 @@ from aiormq.exceptions import AMQPError, ChannelAccessRefused, ChannelLockedReso
 from contracts.topology import (
     DURABLE_QUEUES,
     EXCHANGE_DEAD,
+    EXCHANGE_PRESENCE,
     EXCHANGE_TICKETS,
     dead_letter_queue,
 )
@@ -29,7 +30,7 @@ REPORT_QUEUES = {queue for queue in DURABLE_QUEUES if queue.startswith("rpc.repo
 QUEUES = sorted({*DURABLE_QUEUES, *DEAD_QUEUES})
 DEFAULT_EXCHANGE = ""
 EXCHANGES = (
-    DEFAULT_EXCHANGE, EXCHANGE_TICKETS, EXCHANGE_DEAD,
+    DEFAULT_EXCHANGE, EXCHANGE_TICKETS, EXCHANGE_DEAD, EXCHANGE_PRESENCE,
     "amq.topic", "amq.direct", "amq.fanout", "amq.headers", "amq.match", "amq.rabbitmq.trace",
 )  # fmt: skip
 # The whole of it: whatever is not here is refused.
@@ -47,7 +48,7 @@ READS_QUEUES: dict[str, set[str]] = {
     "operator": DEAD_QUEUES,
 }
 WRITES_EXCHANGES: dict[str, set[str]] = {
-    "web": {DEFAULT_EXCHANGE},
+    "web": {DEFAULT_EXCHANGE, EXCHANGE_PRESENCE},
     "ticket_svc": {DEFAULT_EXCHANGE, EXCHANGE_TICKETS},
     "analytics_svc": {DEFAULT_EXCHANGE},
     "classifier_svc": {DEFAULT_EXCHANGE},
@@ -55,7 +56,9 @@ WRITES_EXCHANGES: dict[str, set[str]] = {
 }
 MINE = "web.live.mine"
 MAKES_QUEUES: dict[str, set[str]] = {user: set() for user in USERS} | {"web": {MINE}}
-BINDS: dict[str, set[str]] = {user: set() for user in USERS} | {"web": {EXCHANGE_TICKETS}}
+BINDS: dict[str, set[str]] = {user: set() for user in USERS} | {
+    "web": {EXCHANGE_TICKETS, EXCHANGE_PRESENCE}
+}
 
 every_user = pytest.mark.parametrize("user", USERS)
 

@@ -36,6 +36,7 @@ FORMS = {
     "/tickets/{id}/category": {"category": "facility_management", "version": "1"},
     "/tickets/{id}/status": {"status": "active"},
     "/tickets/{id}/messages": {"text": "from another site"},
+    "/tickets/{id}/typing": {"page": "0123456789abcdef"},
     "/tickets/{id}/duplicate": {"of": "1"},
 }
 

@@ -49,6 +49,7 @@ PAGES = (
     Page("GET /tickets/{id}", ENTRY, 200, 200),
     Page("GET /tickets/{id}", ENTRY, 200, 200, ticket="closed"),
     Page("GET /tickets/{id}/similar", ENTRY, 403, 200),
+    Page("POST /tickets/{id}/typing", ENTRY, 204, 204, form={"page": "0123456789abcdef"}),
     Page("POST /tickets/{id}/description", ENTRY, 303, 303, form=TEXT | {"version": "1"}),
     Page("POST /tickets/{id}/description", ENTRY, 409, 409, ticket="closed", form=TEXT),
     Page(

@@ -91,7 +91,9 @@ def test_a_score_has_its_word() -> None:
 
 
 def test_a_month_is_a_campus_month() -> None:
-    page = AnalyticsPage(role=Role.HELPDESK, period=Period(), timezone=ZoneInfo("Europe/Rome"))
+    page = AnalyticsPage(
+        role=Role.HELPDESK, period=Period(), now=NOW, since=0, timezone=ZoneInfo("Europe/Rome")
+    )
     assert page.tickets_of_month("2026-03", "closed") == (
         "/tickets?status=closed&opened_from=2026-02-28T23%3A00%3A00.000000Z"
         "&opened_to=2026-03-31T22%3A00%3A00.000000Z"

@@ -2,39 +2,75 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
+from html import unescape
 
 import aiohttp
 import pytest
 
+from contracts.rest import Ticket
+from contracts.vocabulary import Category, CategorySource, Role, Status
 from tests.cable import Cable
 from tests.conftest import Stack
 from tests.web.conftest import Api, MakePerson, Person, Serve
+from web.fragments import Fragments
+from web.i18n import Language
 from web.keys import LIVE
-from web.live import KEPT_EVENTS, Live
+from web.live import KEPT_TICKETS, Live
 from web.settings import Settings
+from web.streams import message
+from web.topics import LIST
+from web.variant import Variant
+
+EVENT_ID = re.compile(r"[0-9]{16}")
+
+
+class Message:
+    """One server-sent event as a browser reads it."""
+
+    def __init__(self, text: str) -> None:
+        fields: dict[str, list[str]] = {}
+        for line in text.splitlines():
+            name, _, value = line.partition(": ")
+            fields.setdefault(name, []).append(value)
+        self.id = "".join(fields.get("id", ()))
+        self.event = "".join(fields.get("event", ()))
+        self.data = "\n".join(fields.get("data", ()))
+        self.text = " ".join(unescape(re.sub(r"<[^>]*>", " ", self.data)).split())
+
+    def fills(self, target: str) -> bool:
+        return f'hx-target="#{target}"' in self.data
 
 
 class Listener:
-    """One open stream, read event by event."""
+    """One open stream, read message by message."""
 
     def __init__(self, response: aiohttp.ClientResponse) -> None:
         self.response = response
 
-    async def event(self, within_s: float = 3.0) -> dict[str, Any]:
-        """Return the next event: its id, name and data."""
-        fields: dict[str, Any] = {}
+    async def message(self, within_s: float = 5.0) -> Message:
+        async with asyncio.timeout(within_s):
+            text = (await self.response.content.readuntil(b"\n\n")).decode()
+        if not text:
+            raise EOFError
+        return Message(text)
+
+    async def until(self, target: str, words: str = "", within_s: float = 5.0) -> Message:
+        """Return the next message that fills a place in the page with some words."""
         async with asyncio.timeout(within_s):
             while True:
-                line = (await self.response.content.readline()).decode()
-                if not line:
-                    raise EOFError
-                if line == "\n" and "event" in fields:
-                    return fields | {"data": json.loads(fields["data"])}
-                name, _, value = line.rstrip("\n").partition(": ")
-                fields[name] = value
+                message = await self.message(within_s)
+                if message.fills(target) and words in message.text:
+                    return message
+
+    async def event(self, name: str, within_s: float = 5.0) -> Message:
+        async with asyncio.timeout(within_s):
+            while (message := await self.message(within_s)).event != name:
+                pass
+        return message
 
 
 @asynccontextmanager
@@ -50,52 +86,188 @@ async def position(person: Person) -> str:
     return html.split("/live?since=")[1].split('"')[0]
 
 
-async def test_a_page_hears_what_happens_after_it_was_rendered(user: Person, api: Api) -> None:
+async def connected(live: Live) -> None:
+    while not live.is_connected:
+        await asyncio.sleep(0.01)
+
+
+def make_ticket(ticket_id: int, description: str = "Any", version: int = 1) -> Ticket:
+    now = datetime.now(UTC)
+    return Ticket(
+        id=ticket_id,
+        description=description,
+        status=Status.OPEN,
+        category=Category.TECHNICAL_IT,
+        category_source=CategorySource.CLASSIFIER,
+        opened_at=now,
+        modified_at=now,
+        closed_at=None,
+        version=version,
+        messages=0,
+    )
+
+
+async def test_a_list_hears_what_happens_after_it_was_rendered(user: Person, api: Api) -> None:
     since = await position(user)
     ticket = await api.open("Before the stream")
-    async with listening(user, f"/live?ticket={ticket.id}&since={since}") as stream:
-        opened = await stream.event()
-        assert opened["event"] == "ticket"
-        assert opened["data"] == {"id": ticket.id, "version": 1, "what": "ticket.opened"}
-        await api.open("Another ticket")
-        await api.say(ticket.id, "hello")
-        said = await stream.event()
-        assert said["data"] == {"id": ticket.id, "version": 2, "what": "message.sent"}
-        assert int(said["id"]) > int(opened["id"]) > int(since)
+    async with listening(user, f"/live?since={since}") as stream:
+        row = await stream.until(f"t{ticket.id}")
+        assert "Before the stream" in row.text
+        assert int(row.id) > int(since)
+        facts = json.loads((await stream.event("ticket")).data)
+        assert (facts["id"], facts["status"]) == (ticket.id, "open")
+        await api.move(ticket.id, "active")
+        again = await stream.until(f"t{ticket.id}")
+        assert "Active" in again.text
+        assert int(again.id) > int(row.id)
+        await stream.until("count-active")
 
 
-async def test_a_browser_that_comes_back_misses_nothing(user: Person, api: Api) -> None:
-    since = await position(user)
+async def test_a_list_that_comes_back_gets_each_ticket_as_it_is_now(user: Person, api: Api) -> None:
     ticket = await api.open("Comes back")
-    path = f"/live?ticket={ticket.id}&since={since}"
+    async with listening(user, f"/live?since={await position(user)}") as stream:
+        await api.say(ticket.id, "one")
+        last = await stream.until(f"t{ticket.id}", "1 message")
+    await api.say(ticket.id, "two")
+    await api.say(ticket.id, "three")
+    async with listening(user, "/live?since=1", last.id) as stream:
+        await stream.until(f"t{ticket.id}", "3 messages")
+
+
+async def test_a_ticket_that_comes_back_gets_all_that_it_missed(user: Person, api: Api) -> None:
+    ticket = await api.open("Comes back")
+    path = f"/live?ticket={ticket.id}&since={await position(user)}"
+    await api.say(ticket.id, "one")
     async with listening(user, path) as stream:
-        last = await stream.event()
+        last = await stream.until("thread", "one")
     await api.move(ticket.id, "active")
-    await api.move(ticket.id, "closed")
-    async with listening(user, path, last["id"]) as stream:
-        assert [(await stream.event())["data"]["version"] for _ in range(2)] == [2, 3]
+    await api.say(ticket.id, "two")
+    async with listening(user, path, last.id) as stream:
+        seen = await stream.until("thread", "two")
+        assert "started work" in seen.text
+
+
+async def test_a_ticket_hears_nothing_of_others(user: Person, api: Api) -> None:
+    ticket, other = await api.open("Mine"), await api.open("Other")
+    path = f"/live?ticket={ticket.id}&since={await position(user)}"
+    async with listening(user, path) as stream:
+        await api.say(other.id, "not for you")
+        await api.say(ticket.id, "for you")
+        heard = ""
+        while "for you" not in heard.replace("not for you", ""):
+            heard += (await stream.message()).text
+        assert "not for you" not in heard
 
 
 @pytest.mark.parametrize("since", ["", "0", "1", "nonsense", "-5", "9" * 30])
-async def test_a_browser_away_for_too_long_fetches_itself_again(user: Person, since: str) -> None:
+async def test_a_list_away_for_too_long_hears_that_it_may_be_stale(
+    user: Person, since: str
+) -> None:
     async with listening(user, f"/live?since={since}") as stream:
-        assert (await stream.event())["event"] == "stale"
+        assert (await stream.message()).event == "stale"
+
+
+async def test_a_ticket_away_for_too_long_is_loaded_anew(user: Person, api: Api) -> None:
+    ticket = await api.open("Away for a week")
+    async with listening(user, f"/live?ticket={ticket.id}&since=1") as stream:
+        assert "Away for a week" in (await stream.until("head")).text
+
+
+async def test_a_page_that_is_current_is_told_so_and_nothing_else(user: Person, api: Api) -> None:
+    ticket = await api.open("Quiet")
+    path = f"/live?ticket={ticket.id}&since={await position(user)}"
+    async with listening(user, path) as stream:
+        message = await stream.message()
+        assert message.fills("freshness")
+        assert not message.fills("head")
+        assert EVENT_ID.fullmatch(message.id)
+
+
+@pytest.mark.parametrize("analysis", ["unclosed", "resolution", "active"])
+async def test_a_report_follows_its_numbers(helpdesk: Person, api: Api, analysis: str) -> None:
+    path = f"/live?report={analysis}&last=1&unit=hours&since={await position(helpdesk)}"
+    async with listening(helpdesk, path) as stream:
+        ticket = await api.open(f"Counted in {analysis}")
+        await api.move(ticket.id, "active", "closed")
+        await api.move((await api.open("Active")).id, "active")
+        seen = await stream.until("numbers")
+        assert not seen.fills("analysis")
+
+
+async def test_a_report_is_sent_only_when_its_numbers_change(helpdesk: Person, api: Api) -> None:
+    ticket = await api.open("Does not change what is active")
+    async with listening(helpdesk, "/live?report=active&since=1") as stream:
+        await stream.until("numbers")
+        for n in range(3):
+            await api.say(ticket.id, f"{n}")
+            while not (message := await stream.message()).fills("freshness"):
+                pass
+            assert not message.fills("numbers")
+
+
+async def test_reports_are_for_helpdesk(user: Person) -> None:
+    assert (await user.see("/live?report=active")).status == 403
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [
+        ("ticket=0", 404),
+        ("ticket=x", 404),
+        (f"ticket={'9' * 17}", 404),
+        ("report=none", 404),
+        ("report=unclosed&last=x", 400),
+    ],
+)
+async def test_there_is_no_stream_of_nothing(helpdesk: Person, query: str, status: int) -> None:
+    assert (await helpdesk.see(f"/live?{query}")).status == status
 
 
 async def test_a_lost_broker_is_said_and_made_up_for(
-    people: MakePerson, serve: Serve, settings: Settings
+    people: MakePerson, serve: Serve, settings: Settings, api: Api
 ) -> None:
+    ticket = await api.open("Said before")
     async with Cable(settings.amqp_url) as cable:
         server = await serve(amqp_url=cable.url)
         live = server.app[LIVE]
         await connected(live)
-        async with listening(people("user", server), f"/live?since={live.position}") as stream:
+        path = f"/live?since={live.position}"
+        person = people("user", server)
+        async with (
+            listening(person, path) as stream,
+            listening(person, f"{path}&ticket={ticket.id}") as page,
+        ):
             await cable.cut()
-            assert (await stream.event())["event"] == "paused"
-            async with listening(people("user", server), f"/live?since={live.position}") as late:
-                assert (await late.event())["event"] == "paused"
+            await stream.event("paused")
+            await page.event("paused")
+            async with listening(person, path) as late:
+                assert (await late.message()).event == "paused"
+            await api.say(ticket.id, "Said meanwhile")
             await cable.mend()
-            assert (await stream.event(10))["event"] == "stale"
+            await stream.event("stale", 10)
+            await page.until("thread", "Said meanwhile", 10)
+
+
+async def test_a_ticket_service_that_is_away_is_made_up_for(
+    people: MakePerson,
+    serve: Serve,
+    settings: Settings,
+    api: Api,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    ticket = await api.open("Loaded later")
+    async with Cable(settings.ticket_api_url) as cable:
+        server = await serve(ticket_api_url=cable.url)
+        live = server.app[LIVE]
+        await connected(live)
+        path = f"/live?ticket={ticket.id}&since={live.position}"
+        async with listening(people("user", server), path) as stream:
+            await cable.cut()
+            await api.say(ticket.id, "Said meanwhile")
+            while "is looked at again" not in caplog.text:
+                await asyncio.sleep(0.01)
+            await cable.mend()
+            await stream.until("thread", "Said meanwhile", 10)
 
 
 async def test_a_stop_ends_streams_at_once(user: Person, stack: Stack) -> None:
@@ -111,28 +283,76 @@ async def test_who_cannot_keep_up_is_let_go(people: MakePerson, serve: Serve) ->
     live = server.app[LIVE]
     await connected(live)
     async with listening(people("user", server), f"/live?since={live.position}"):
-        assert len(live._streams) == 1
+        while not live.streams.variants(LIST):
+            await asyncio.sleep(0.01)
         # Nobody reads: what the sockets hold is soon full.
         for _ in range(400):
-            await live._tell(None, "ticket", {"filler": "x" * 60_000})
-            if not live._streams:
+            live.streams.send(LIST, Variant(Role.USER, Language.ENGLISH), message("x" * 60_000))
+            await asyncio.sleep(0)
+            if not live.streams.variants(LIST):
                 break
-        assert not live._streams
+        assert not live.streams.variants(LIST)
 
 
-async def connected(live: Live) -> None:
-    while not live.is_connected:
-        await asyncio.sleep(0.01)
+async def test_a_browser_that_goes_is_forgotten_at_once(people: MakePerson, serve: Serve) -> None:
+    server = await serve()
+    live = server.app[LIVE]
+    async with listening(people("user", server), f"/live?since={live.position}") as stream:
+        await stream.message()
+        assert live.streams.variants(LIST)
+    async with asyncio.timeout(3):
+        while live.streams.variants(LIST):
+            await asyncio.sleep(0.01)
 
 
-async def test_what_is_kept_is_bounded() -> None:
-    live = Live()
-    live.is_connected = True
+async def test_what_is_kept_is_bounded(serve: Serve) -> None:
+    live = Live(Fragments((await serve()).app))
     start = live.position
-    for n in range(KEPT_EVENTS + 5):
-        await live._tell(n, "ticket", {"id": n})
-    assert len(live._kept) == KEPT_EVENTS
+    for n in range(KEPT_TICKETS + 5):
+        live.hear(make_ticket(n + 1))
+    assert len(live._kept) == KEPT_TICKETS
     assert live._complete_since > start
+
+
+async def test_an_older_state_never_follows_a_newer_one(serve: Serve) -> None:
+    live = Live(Fragments((await serve()).app))
+    live.hear(make_ticket(1, "Newer", 3))
+    live.hear(make_ticket(1, "Older", 2))
+    assert [change.ticket.version for change in live._kept.values()] == [3]
+
+
+class CountingFragments(Fragments):
+    rendered = 0
+
+    def row(self, ticket: Ticket, variant: Variant) -> str:
+        self.rendered += 1
+        return super().row(ticket, variant)
+
+
+async def test_a_row_is_rendered_once_for_each_variant_however_many_hear_it(
+    people: MakePerson, serve: Serve
+) -> None:
+    server = await serve()
+    live = server.app[LIVE]
+    await connected(live)
+    live._fragments = counting = CountingFragments(server.app)
+    path = f"/live?since={live.position}"
+    user, helpdesk = people("user", server), people("helpdesk", server)
+    async with AsyncExitStack() as exits:
+        streams = [
+            await exits.enter_async_context(listening(person, path))
+            for person in [user] * 5 + [helpdesk] * 5
+        ]
+        ticket = make_ticket(10**9)
+        live.hear(ticket)
+        for stream in streams:
+            await stream.until(f"t{ticket.id}")
+        assert counting.rendered == 2
+
+
+def test_no_text_can_end_its_message() -> None:
+    text = message("one\r\n\r\nevent: stale\ndata: two\rthree")
+    assert text == "data: one\ndata: \ndata: event: stale\ndata: data: two\ndata: three\n\n"
 
 
 async def test_only_a_get_opens_a_stream(user: Person) -> None:

@@ -6,9 +6,9 @@ The numbers come from the report workers as they are; nothing is counted here.
 import csv
 import io
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
@@ -17,13 +17,14 @@ from aiohttp import web
 from pydantic import ValidationError
 
 from bus.rpc import RpcError
+from bus.rpc_client import RpcClient
 from contracts.fields import format_instant
 from contracts.messages import ActiveReport, ResolutionReport, UnclosedReport, UnclosedRequest
 from contracts.rest import FieldError, field_errors
-from contracts.vocabulary import PeriodUnit
+from contracts.vocabulary import PeriodUnit, Role
 from web import reports
 from web.i18n import N_, current_language, gettext
-from web.keys import RPC, SETTINGS
+from web.keys import LIVE, RPC, SETTINGS
 from web.refusals import say_field
 from web.render import Page, blocks_response, page_response, wants_fragment
 from web.role import require_helpdesk
@@ -78,6 +79,8 @@ class Period:
 class AnalyticsPage(Page):
     analysis: str = ""
     period: Period
+    now: datetime
+    since: int
     report: Report | None = None
     chart: str = ""  # SVG that may stand in the page
     away: str = ""
@@ -92,6 +95,15 @@ class AnalyticsPage(Page):
     def query(self) -> str:
         """Return the part of the address that the downloads need too."""
         return f"?{self.period.query}" if self.analysis == "unclosed" else ""
+
+    @property
+    def numbers(self) -> object:
+        """Return what the report says, without what changes as time goes by."""
+        report = self.report
+        if isinstance(report, UnclosedReport):
+            buckets = [(b.opened, b.open, b.active) for b in report.buckets]
+            return report.count, report.opened, buckets
+        return report and report.model_dump(exclude={"as_of", "svg"})
 
     def tickets_of_month(self, month: str, *status: str) -> str:
         """Return the address of the list of the tickets opened in a campus month."""
@@ -118,7 +130,8 @@ def _tickets_of_month(month: str, timezone: ZoneInfo, *status: str) -> str:
 
 async def choose(request: web.Request) -> web.Response:
     """Show the three analyses."""
-    return page_response(request, TEMPLATE, _page(request, ""))
+    require_helpdesk(request)
+    return page_response(request, TEMPLATE, _page(request.app, "", read_period(request.query)))
 
 
 async def show(request: web.Request) -> web.Response:
@@ -144,13 +157,21 @@ async def download(request: web.Request) -> web.Response:
     return web.Response(text=to_csv(_rows(page.report)), content_type="text/csv", headers=headers)
 
 
+async def load_report(app: web.Application, analysis: str, period: Period) -> AnalyticsPage:
+    """Return the page of one report; raises RpcError, ValidationError."""
+    page = _page(app, analysis, period)
+    report = await _ask(app[RPC], analysis, period)
+    return replace(page, report=report, chart=safe_svg(report.svg))
+
+
 async def _load(request: web.Request) -> tuple[AnalyticsPage, int]:
-    page = _page(request, request.match_info["analysis"])
-    if page.period.errors:
+    require_helpdesk(request)
+    analysis, period = request.match_info["analysis"], read_period(request.query)
+    page = _page(request.app, analysis, period)
+    if period.errors:
         return page, 422
     try:
-        report = await _ask(request, page)
-        chart = safe_svg(report.svg)
+        return await load_report(request.app, analysis, period), 200
     except ValidationError as error:
         errors = tuple(field_errors(error.errors()))
         return replace(page, period=replace(page.period, errors=errors)), 422
@@ -161,31 +182,37 @@ async def _load(request: web.Request) -> tuple[AnalyticsPage, int]:
         # What is internal holds a support id; what is away is no concern of the reader's.
         away = str(error) if error.code == "internal" else gettext("Its worker does not answer.")
         return replace(page, away=away), 503
-    return replace(page, report=report, chart=chart), 200
 
 
-async def _ask(request: web.Request, page: AnalyticsPage) -> Report:
-    rpc = request.app[RPC]
-    if page.analysis == "unclosed":
-        last = int(page.period.last)
-        fields = {"last": last, "unit": page.period.unit, "language": current_language()}
+async def _ask(rpc: RpcClient, analysis: str, period: Period) -> Report:
+    if analysis == "unclosed":
+        fields = {
+            "last": int(period.last),
+            "unit": period.unit,
+            "language": current_language(),
+        }
         return await reports.unclosed(rpc, UnclosedRequest.model_validate(fields))
-    return await (reports.resolution if page.analysis == "resolution" else reports.active)(rpc)
+    return await (reports.resolution if analysis == "resolution" else reports.active)(rpc)
 
 
-def _page(request: web.Request, analysis: str) -> AnalyticsPage:
-    role = require_helpdesk(request)
-    query = request.query
+def read_period(query: Mapping[str, str]) -> Period:
+    """Return the period that an address names, and what is wrong with it."""
     last, unit = query.get("last", "7").strip(), query.get("unit", PeriodUnit.DAYS.value)
     errors: tuple[FieldError, ...] = ()
     if not re.fullmatch(r"-?[0-9]{1,12}", last, re.ASCII):
         errors = (FieldError(field="last", message="must be a whole number", code="int_parsing"),)
+    return Period(last, unit, errors)
+
+
+def _page(app: web.Application, analysis: str, period: Period) -> AnalyticsPage:
     return AnalyticsPage(
-        role=role,
+        role=Role.HELPDESK,
         section="analytics",
         analysis=analysis,
-        period=Period(last, unit, errors),
-        timezone=request.app[SETTINGS].timezone,
+        period=period,
+        now=datetime.now(UTC),
+        since=app[LIVE].position,
+        timezone=app[SETTINGS].timezone,
     )
 
 

@@ -1,18 +1,75 @@
-"""The stream of live updates."""
+"""The stream of live updates, and what pages tell each other through it."""
+
+import re
 
 from aiohttp import web
 
-from web.forms import read_number
-from web.keys import LIVE
-from web.role import require_role
+from contracts.fields import ID_MAX
+from web.forms import read_form, read_number
+from web.i18n import current_language
+from web.keys import LIVE, PRESENCE
+from web.pages.analytics import Period, read_period
+from web.reports import ANALYSES
+from web.role import require_helpdesk, require_role
+from web.topics import LIST, ReportTopic, TicketTopic, Topic
+from web.variant import Variant
+
+PAGE_ID = re.compile(r"[0-9a-f]{16}")
 
 
 async def show(request: web.Request) -> web.StreamResponse:
-    """Stream which tickets change, of one ticket with `ticket`, after the event id `since`.
+    """Stream what happens to the list, to one `ticket` or to one `report`, after the id `since`.
 
     The id that a browser sends when it comes back counts more than the one in the address.
     """
-    require_role(request)
-    since = request.headers.get("Last-Event-ID") or request.query.get("since")
-    ticket_id = read_number(request.query.get("ticket")) or None
-    return await request.app[LIVE].serve(request, read_number(since), ticket_id)
+    variant = Variant(require_role(request), current_language())
+    last_id = request.headers.get("Last-Event-ID")
+    since = read_number(last_id or request.query.get("since"))
+    topic = _read_topic(request)
+    page = _read_page(request.query.get("page", ""))
+    live = request.app[LIVE]
+    return live.serve(request, topic, variant, since, is_back=bool(last_id), page=page)
+
+
+async def tell_typing(request: web.Request) -> web.Response:
+    """Tell who has the ticket open that somebody types in a page of it."""
+    role = require_role(request)
+    page = _read_page((await read_form(request)).get("page", ""))
+    if not page:
+        raise web.HTTPBadRequest
+    topic = _read_ticket(request.match_info["id"])
+    await request.app[PRESENCE].tell_typing(topic.ticket_id, page, role)
+    return web.Response(status=204)
+
+
+def _read_topic(request: web.Request) -> Topic:
+    query = request.query
+    if "report" in query:
+        require_helpdesk(request)
+        return _read_report(request)
+    if "ticket" not in query:
+        return LIST
+    return _read_ticket(query["ticket"])
+
+
+def _read_ticket(text: str) -> TicketTopic:
+    ticket_id = read_number(text)
+    if not 0 < ticket_id <= ID_MAX:
+        raise web.HTTPNotFound
+    return TicketTopic(ticket_id)
+
+
+def _read_page(text: str) -> str:
+    return text if PAGE_ID.fullmatch(text) else ""
+
+
+def _read_report(request: web.Request) -> ReportTopic:
+    analysis = request.query["report"]
+    if analysis not in ANALYSES:
+        raise web.HTTPNotFound
+    if analysis != "unclosed":
+        return ReportTopic(analysis, Period())
+    period = read_period(request.query)
+    if period.errors:
+        raise web.HTTPBadRequest
+    return ReportTopic(analysis, period)

@@ -15,12 +15,12 @@ from contracts.fields import ID_MAX
 from contracts.rest import Ticket
 from contracts.vocabulary import Role
 from web.around import find_around, find_similar
-from web.filters import deed, label
 from web.forms import key_of, read_form, read_number
 from web.i18n import gettext as _
 from web.keys import RENDERER, TICKET_API
 from web.pages.ticket_page import (
-    ClosedPage,
+    LIVE_BLOCKS,
+    TEMPLATE,
     Editor,
     Marking,
     Reply,
@@ -30,7 +30,9 @@ from web.pages.ticket_page import (
     description_digest,
     digest,
     load_page,
+    make_closed_page,
     make_editor,
+    news_of,
 )
 from web.refusals import say_field, say_text
 from web.render import blocks_response, html_response, page_response, partial, wants_fragment
@@ -38,13 +40,6 @@ from web.role import require_helpdesk, require_role
 from web.said import find_said, forget_said, redirect, sentence
 from web.ticket_api import ApiError
 
-TEMPLATE = "ticket.html"
-# What a live update replaces: everything but the box for a new message. The browser leaves an
-# open editor alone too (`morphSkip` in base.html).
-LIVE_BLOCKS = (
-    *("head", "freshness", "description", "because", "editor"),
-    *("actions", "twins", "thread", "history"),
-)
 # Each try loses against one more change in between; people never get near that.
 EDIT_TRIES = 4
 # Where the focus goes after a change that takes away the button that was pressed.
@@ -57,13 +52,13 @@ async def show(request: web.Request) -> web.Response:
     """Show the ticket; htmx gets what is new after the version that it has `seen`."""
     role, ticket_id = require_role(request), _ticket_id(request)
     try:
-        page = await load_page(request, role, ticket_id)
+        page = await load_page(request.app, role, ticket_id)
     except ApiError as error:
         return _closed_response(request, role, ticket_id, error)
     if wants_fragment(request):
         if page.ticket.version <= read_number(request.query.get("seen")):
             return web.Response(status=204)
-        return _blocks(request, replace(page, said=_news(page)), LIVE_BLOCKS)
+        return _blocks(request, replace(page, said=news_of(page)), LIVE_BLOCKS)
     said = find_said(request)
     response = page_response(request, TEMPLATE, replace(page, said=said))
     if said:
@@ -77,7 +72,7 @@ async def show_similar(request: web.Request) -> web.Response:
     api = request.app[TICKET_API]
     if not wants_fragment(request):
         page, similar = await asyncio.gather(
-            load_page(request, role, ticket_id), find_similar(api, role, ticket_id)
+            load_page(request.app, role, ticket_id), find_similar(api, role, ticket_id)
         )
         page = replace(page, similar=similar, is_compared=True)
         return page_response(request, TEMPLATE, page)
@@ -224,7 +219,7 @@ async def _done(
     """Answer a change that was made; `replaced` are the forms that start afresh."""
     if not wants_fragment(request):
         return redirect(request, f"/tickets/{ticket_id}", said)
-    page = await load_page(request, role, ticket_id)
+    page = await load_page(request.app, role, ticket_id)
     page = replace(page, said=sentence(said), focus=FOCUS_AFTER.get(said, ""))
     names = dict.fromkeys((*LIVE_BLOCKS, *replaced))
     return _blocks(request, page, list(names), replaced)
@@ -243,7 +238,7 @@ async def _again(
     alert: str = "",
 ) -> web.Response:
     """Answer a change that was not made, with the typed text."""
-    page = await load_page(request, role, ticket_id)
+    page = await load_page(request.app, role, ticket_id)
     page = replace(
         page,
         editor=editor or page.editor,
@@ -260,21 +255,11 @@ def _closed_response(
     request: web.Request, role: Role, ticket_id: int, error: ApiError
 ) -> web.Response:
     """Answer a user who looks at a closed ticket: that it was closed, and when, is all."""
-    if error.problem.closed_at is None:
-        raise error
-    page = ClosedPage(
-        role=role, section="tickets", ticket_id=ticket_id, closed_at=error.problem.closed_at
-    )
+    page = make_closed_page(role, ticket_id, error)
     if wants_fragment(request):
         # A text that is being typed stays where it is; it can still be copied.
         return blocks_response(request, "closed.html", page, LIVE_BLOCKS)
     return page_response(request, "closed.html", page)
-
-
-def _news(page: TicketPage) -> str:
-    last = page.thread.history[-1]
-    who = label(last.role) if last.role else _("Classifier")
-    return _("Updated: %(who)s %(deed)s.") % {"who": who, "deed": deed(last.action)}
 
 
 def _ticket_id(request: web.Request) -> int:

@@ -4,9 +4,10 @@ Changes nothing; `ticket.py` does.
 """
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
+from secrets import token_hex
 from uuid import uuid4
 
 from aiohttp import web
@@ -14,9 +15,19 @@ from aiohttp import web
 from contracts.rest import SimilarTicket, Ticket
 from contracts.vocabulary import Category, Role, Status
 from web.around import Around, find_around, may_be_marked
+from web.filters import deed, label
+from web.i18n import gettext as _
 from web.keys import BECAUSE, LIVE, TICKET_API
 from web.render import Page
-from web.ticket_api import Thread
+from web.ticket_api import ApiError, Thread
+
+TEMPLATE = "ticket.html"
+# What a live update replaces: everything but the box for a new message. The browser leaves an
+# open editor alone too (`morphSkip` in base.html).
+LIVE_BLOCKS = (
+    *("head", "freshness", "description", "because", "editor"),
+    *("actions", "twins", "thread", "history"),
+)
 
 
 @dataclass(frozen=True)
@@ -70,6 +81,7 @@ class TicketPage(Page):
     marking: Marking = Marking()
     now: datetime
     since: int
+    page_id: str = field(default_factory=lambda: token_hex(8))
     focus: str = ""
     categories: tuple[Category, ...] = tuple(Category)
 
@@ -106,15 +118,15 @@ class ClosedPage(Page):
     closed_at: datetime
 
 
-async def load_page(request: web.Request, role: Role, ticket_id: int) -> TicketPage:
+async def load_page(app: web.Application, role: Role, ticket_id: int) -> TicketPage:
     """Return the page of a ticket, its parts asked for at once; raises ApiError, Unavailable."""
-    since = request.app[LIVE].position
-    api = request.app[TICKET_API]
+    since = app[LIVE].position
+    api = app[TICKET_API]
 
     async def ask_by_ticket() -> tuple[Ticket, list[str], Around]:
         ticket = await api.ticket(role, ticket_id)
         because, around = await asyncio.gather(
-            request.app[BECAUSE].words(ticket), find_around(api, role, ticket)
+            app[BECAUSE].words(ticket), find_around(api, role, ticket)
         )
         return ticket, because, around
 
@@ -133,6 +145,21 @@ async def load_page(request: web.Request, role: Role, ticket_id: int) -> TicketP
         now=datetime.now(UTC),
         since=since,
     )
+
+
+def make_closed_page(role: Role, ticket_id: int, error: ApiError) -> ClosedPage:
+    """Return the page of a ticket that the role may not see any more; raises any other error."""
+    closed_at = error.problem.closed_at
+    if closed_at is None:
+        raise error
+    return ClosedPage(role=role, section="tickets", ticket_id=ticket_id, closed_at=closed_at)
+
+
+def news_of(page: TicketPage) -> str:
+    """Return in a sentence who did what last."""
+    last = page.thread.history[-1]
+    who = label(last.role) if last.role else _("Classifier")
+    return _("Updated: %(who)s %(deed)s.") % {"who": who, "deed": deed(last.action)}
 
 
 def description_digest(ticket: Ticket) -> str:

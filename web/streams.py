@@ -1,0 +1,185 @@
+"""Open streams of server-sent events, and one loop of writes to all that hear the same.
+
+A stream is a socket and little else: when its response begins, the connection is taken over from
+the HTTP server, so that no request, task or handler lives as long as a page is open. Renders
+nothing.
+"""
+
+import asyncio
+import re
+import resource
+from collections.abc import Callable, Collection
+
+from aiohttp import HttpVersion11, web
+from prometheus_client import Counter, Gauge
+
+from web.fragments import Others
+from web.topics import Topic
+from web.variant import Variant
+
+STREAMS_MAX = 20_000
+# Files that a process has open beside its streams: sockets to services, and pages being served.
+OTHER_FILES = 1_000
+# A browser that is this far behind is let go; it comes back and resumes from its last event id.
+BEHIND_MAX_BYTES = 64 * 1024
+LAST_CHUNK = b"0\r\n\r\n"
+_LINE_END = re.compile(r"\r\n|\r|\n")
+
+STREAMS = Gauge("web_live_streams", "Open streams of live updates.")
+DROPPED = Counter("web_live_dropped_total", "Streams let go because they could not keep up.")
+
+
+class Stream(asyncio.Protocol):
+    """One browser's connection, which hears of `topic` in the words of `variant`.
+
+    `page` is what the page calls itself, so that it is not told of itself.
+    """
+
+    __slots__ = ("_is_chunked", "_streams", "_transport", "others", "page", "topic", "variant")
+
+    def __init__(self, streams: "Streams", topic: Topic, variant: Variant, page: str) -> None:
+        self._streams = streams
+        self.topic = topic
+        self.variant = variant
+        self.page = page
+        # Who else is there as far as the page was told; it may still show what an earlier stream
+        # told it.
+        self.others: Others | None = None
+
+    def take_over(self, request: web.Request) -> bool:
+        """Take the connection from the HTTP server; return whether it is still there."""
+        protocol, transport = request.protocol, request.transport
+        if transport is None or transport.is_closing():
+            return False
+        self._is_chunked = request.version >= HttpVersion11
+        self._transport = transport
+        transport.set_write_buffer_limits(high=BEHIND_MAX_BYTES)
+        transport.set_protocol(self)
+        # For the HTTP server the browser has gone: it forgets the connection and closes nothing.
+        protocol.transport = None
+        protocol.connection_lost(None)
+        return True
+
+    def send(self, data: bytes, chunk: bytes) -> None:
+        """Write the same bytes, bare or as a chunk of HTTP/1.1."""
+        self._transport.write(chunk if self._is_chunked else data)
+
+    def end(self) -> None:
+        """End the response in good order."""
+        if self._is_chunked:
+            self._transport.write(LAST_CHUNK)
+        self._transport.close()
+
+    def pause_writing(self) -> None:
+        DROPPED.inc()
+        self._transport.abort()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._streams.remove(self)
+
+
+class EventStream(web.StreamResponse):
+    """The response that becomes a stream once the handlers around it have returned."""
+
+    def __init__(self, request: web.Request, stream: Stream, begin: Callable[[], None]) -> None:
+        super().__init__(
+            headers={
+                "Content-Type": "text/event-stream",
+                "Cache-Control": "no-store",
+                "X-Accel-Buffering": "no",
+            }
+        )
+        self._begin_request = request
+        self._stream = stream
+        self._begin = begin
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        """Begin the stream where the HTTP server would end the response."""
+        if self._stream.take_over(self._begin_request):
+            self._begin()
+
+
+class Streams:
+    """All open streams of a process, by what they hear."""
+
+    def __init__(self) -> None:
+        self._groups: dict[Topic, dict[Variant, set[Stream]]] = {}
+        self._count = 0
+        self.on_change: Callable[[Stream], None] = lambda _: None
+
+    def require_room(self) -> None:
+        """Raise HTTPServiceUnavailable where one more would be too many."""
+        files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if self._count >= min(STREAMS_MAX, files - OTHER_FILES):
+            raise web.HTTPServiceUnavailable(headers={"Retry-After": "30"})
+
+    def add(self, stream: Stream) -> None:
+        """Let a stream hear what is sent from now on."""
+        variants = self._groups.setdefault(stream.topic, {})
+        variants.setdefault(stream.variant, set()).add(stream)
+        self._count += 1
+        STREAMS.set(self._count)
+        self.on_change(stream)
+
+    def remove(self, stream: Stream) -> None:
+        """Forget a stream whose connection has gone."""
+        variants = self._groups.get(stream.topic, {})
+        group = variants.get(stream.variant, set())
+        if stream not in group:
+            return
+        group.remove(stream)
+        if not group:
+            del variants[stream.variant]
+        if not variants:
+            del self._groups[stream.topic]
+        self._count -= 1
+        STREAMS.set(self._count)
+        self.on_change(stream)
+
+    def topics(self) -> list[Topic]:
+        """Return every topic that somebody hears."""
+        return list(self._groups)
+
+    def variants(self, topic: Topic) -> list[Variant]:
+        """Return the variants in which a topic is heard; none where nobody hears it."""
+        return list(self._groups.get(topic, ()))
+
+    def of(self, topic: Topic) -> list[Stream]:
+        """Return the streams that hear a topic."""
+        groups = self._groups.get(topic, {}).values()
+        return [stream for group in groups for stream in group]
+
+    def send(self, topic: Topic, variant: Variant, text: str) -> None:
+        """Send a text to all that hear a topic in a variant."""
+        group = self._groups.get(topic, {}).get(variant)
+        if group:
+            send(list(group), text)
+
+    def end(self) -> None:
+        """End all streams; browsers come back, to another process or to the next one."""
+        for topic in self.topics():
+            for stream in self.of(topic):
+                stream.end()
+
+
+def send(streams: Collection[Stream], text: str) -> None:
+    """Send a text to streams: encoded once, in one loop of writes that only fill buffers."""
+    data = text.encode()
+    chunk = b"%x\r\n%b\r\n" % (len(data), data)
+    for stream in streams:
+        stream.send(data, chunk)
+
+
+def message(data: str, *, event_id: int | None = None, event: str = "") -> str:
+    """Return one server-sent event; without a name htmx swaps its data in."""
+    lines = [f"id: {event_id}"] if event_id is not None else []
+    if event:
+        lines.append(f"event: {event}")
+    # Any line end that a reader knows would otherwise end the field.
+    lines += [f"data: {line}" for line in _LINE_END.split(data)]
+    return "\n".join(lines) + "\n\n"
+
+
+def comment(text: str) -> str:
+    """Return what browsers read and ignore."""
+    return f": {text}\n\n"

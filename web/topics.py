@@ -1,0 +1,85 @@
+"""What a stream can be about, and where what it shows comes from.
+
+A topic says which tickets concern it and loads its present state; when that is done, and who gets
+it, is not decided here.
+"""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from web.fragments import Fragments
+from web.pages.analytics import Period
+from web.variant import Variant
+
+
+@dataclass(frozen=True)
+class State:
+    """What a topic shows now; where `digest` is the same as last time, nothing has changed."""
+
+    draw: Callable[[Variant], str]
+    digest: object = field(default_factory=object)
+
+
+@dataclass(frozen=True)
+class ListTopic:
+    """The list: rows come from the events themselves, so only the counts are loaded."""
+
+    LOOKS: ClassVar = 1
+    PAUSE_SECONDS: ClassVar = 0.25
+
+    def is_concerned(self, _ticket_id: int) -> bool:
+        """Tell whether a change of a ticket may change what is shown."""
+        return True
+
+    async def load(self, fragments: Fragments, _variants: Collection[Variant]) -> State:
+        """Return the present state; raises ApiError, Unavailable."""
+        counts = await fragments.load_counts()
+        return State(lambda variant: fragments.counts(counts, variant))
+
+
+@dataclass(frozen=True)
+class TicketTopic:
+    """The page of one ticket."""
+
+    ticket_id: int
+    LOOKS: ClassVar = 1
+    PAUSE_SECONDS: ClassVar = 0.1
+
+    def is_concerned(self, ticket_id: int) -> bool:
+        """Tell whether a change of a ticket may change what is shown."""
+        return ticket_id == self.ticket_id
+
+    async def load(self, fragments: Fragments, variants: Collection[Variant]) -> State:
+        """Return the present state; raises ApiError, Unavailable."""
+        roles = {variant.role for variant in variants}
+        pages = {role: await fragments.load_ticket(role, self.ticket_id) for role in roles}
+        return State(lambda variant: fragments.ticket(pages[variant.role], variant))
+
+
+@dataclass(frozen=True)
+class ReportTopic:
+    """A report; its projection follows the events a moment later, so it is looked at twice."""
+
+    analysis: str
+    period: Period
+    LOOKS: ClassVar = 2
+    PAUSE_SECONDS: ClassVar = 0.5
+
+    def is_concerned(self, _ticket_id: int) -> bool:
+        """Tell whether a change of a ticket may change what is shown."""
+        return True
+
+    async def load(self, fragments: Fragments, variants: Collection[Variant]) -> State:
+        """Return the present state; raises RpcError, ValidationError."""
+        # A chart has words in it.
+        pages = {
+            language: await fragments.load_report(self.analysis, self.period, language)
+            for language in {variant.language for variant in variants}
+        }
+        numbers = {language: page.numbers for language, page in pages.items()}
+        return State(lambda variant: fragments.report(pages[variant.language], variant), numbers)
+
+
+Topic = ListTopic | TicketTopic | ReportTopic
+LIST = ListTopic()
