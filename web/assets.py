@@ -1,23 +1,27 @@
 """Files that browsers keep for a year: each has its content's hash in its name.
 
-They are read, hashed and compressed once at the start. htmx comes from `node_modules`, and its
-extension and our own script follow it in one file: htmx starts as soon as it is loaded, and what
-came later in a file of its own would now and then be too late.
+They are read, minified, hashed and compressed once at the start. htmx comes from `node_modules`,
+and its extension and our own script follow it in one file: htmx starts as soon as it is loaded, and
+what came later in a file of its own would now and then be too late.
 """
 
-import gzip
 import hashlib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import rcssmin
+import rjsmin
+
+from web.compression import Coding, pack_file
 from web.settings import SettingsError
 
 STATIC = Path(__file__).parent / "static"
 CONTENT_TYPES = {
     ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
-    ".svg": "image/svg+xml",
 }
+MINIFIERS: dict[str, Callable[[str], str]] = {".css": rcssmin.cssmin, ".js": rjsmin.jsmin}
 HTMX = ("htmx.org/dist/htmx.min.js", "htmx.org/dist/ext/hx-sse.min.js")
 OUR_SCRIPT = "app.js"
 HASH_CHARACTERS = 12
@@ -25,11 +29,10 @@ HASH_CHARACTERS = 12
 
 @dataclass(frozen=True)
 class Asset:
-    """A file as it is sent; `packed` is the same in gzip."""
+    """A file as it is sent, in each coding."""
 
     content_type: str
-    content: bytes
-    packed: bytes
+    bodies: Mapping[Coding, bytes]
 
 
 class Assets:
@@ -39,7 +42,7 @@ class Assets:
         self._by_name: dict[str, Asset] = {}
         self._addresses: dict[str, str] = {}
         for path in sorted(STATIC.iterdir()):
-            content = path.read_bytes()
+            content = MINIFIERS[path.suffix](path.read_text()).encode()
             if path.name == OUR_SCRIPT:
                 content = b"\n".join([*_read_htmx(node_modules), content])
             self._add(path, content)
@@ -47,12 +50,11 @@ class Assets:
     def _add(self, path: Path, content: bytes) -> None:
         digest = hashlib.sha256(content).hexdigest()[:HASH_CHARACTERS]
         name = f"{path.stem}.{digest}{path.suffix}"
-        packed = gzip.compress(content, 9, mtime=0)
-        self._by_name[name] = Asset(CONTENT_TYPES[path.suffix], content, packed)
+        self._by_name[name] = Asset(CONTENT_TYPES[path.suffix], pack_file(content))
         self._addresses[path.name] = f"/static/{name}"
 
     def address(self, name: str) -> str:
-        """Return where a page finds a file, such as `style.css`."""
+        """Return where a page finds a file, such as `base.css`."""
         return self._addresses[name]
 
     def find(self, hashed_name: str) -> Asset | None:

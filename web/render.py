@@ -3,7 +3,6 @@
 The server decides which blocks a request gets; a block is named like the DOM id that it fills.
 """
 
-import gzip
 from collections import OrderedDict
 from collections.abc import Container, Iterable
 from dataclasses import dataclass
@@ -17,14 +16,14 @@ from contracts.rest import Ticket
 from contracts.vocabulary import Role
 from web import filters
 from web.assets import Assets
+from web.compression import Coding, choose_coding, pack_page
 from web.i18n import NAMES, Language, current_language, gettext, ngettext
 from web.keys import RENDERER
 from web.preferences import THEME_NAMES, current_theme
 from web.settings import Settings
 
-# Below this, compressing costs more than it saves: a packet carries about 1.4 kB.
-GZIP_MIN_BYTES = 2_000
-GZIP_LEVEL = 1
+# Below this, compressing saves nothing that anybody could notice.
+PACKED_FROM_BYTES = 500
 # Rows kept as they were rendered, about 1 kB each.
 ROWS_MAX = 4_000
 
@@ -191,9 +190,10 @@ def html_response(request: web.Request, html: str, status: int = 200) -> web.Res
         "Cache-Control": "private, no-cache",
         "Vary": "HX-Request, HX-Request-Type, Accept-Encoding, Accept-Language, Cookie",
     }
-    if len(body) >= GZIP_MIN_BYTES and "gzip" in request.headers.get("Accept-Encoding", ""):
-        body = gzip.compress(body, GZIP_LEVEL, mtime=0)
-        headers["Content-Encoding"] = "gzip"
+    coding = choose_coding(request.headers.get("Accept-Encoding", ""))
+    if coding is not Coding.PLAIN and len(body) >= PACKED_FROM_BYTES:
+        body = pack_page(body, coding)
+        headers["Content-Encoding"] = coding
     return web.Response(
         body=body, status=status, headers=headers, content_type="text/html", charset="utf-8"
     )

@@ -2,21 +2,23 @@
 
 from aiohttp import web
 
+from web.compression import Coding, choose_coding
 from web.keys import ASSETS
 
 A_YEAR = "public, max-age=31536000, immutable"
 
 
 async def show(request: web.Request) -> web.Response:
-    """Return a file, compressed where the browser takes that."""
+    """Return a file, compressed as the browser likes it best."""
     asset = request.app[ASSETS].find(request.match_info["name"])
     if asset is None:
         raise web.HTTPNotFound
+    coding = choose_coding(request.headers.get("Accept-Encoding", ""))
     headers = {
         "Content-Type": asset.content_type,
         "Cache-Control": A_YEAR,
         "Vary": "Accept-Encoding",
     }
-    if "gzip" in request.headers.get("Accept-Encoding", ""):
-        return web.Response(body=asset.packed, headers=headers | {"Content-Encoding": "gzip"})
-    return web.Response(body=asset.content, headers=headers)
+    if coding is not Coding.PLAIN:
+        headers["Content-Encoding"] = coding
+    return web.Response(body=asset.bodies[coding], headers=headers)
