@@ -32,6 +32,16 @@ bench-similar: ## similar tickets among many open ones; ARGS="--tickets 100000"
 	@deploy/local/install.sh test
 	@$(PYTHON_IN_VENV) -m deploy.local --throwaway --durable -- $(PYTHON_IN_VENV) -m bench.similar $(ARGS)
 
+lighthouse: ## every page judged as on a phone; 98 or more in each of four, or exit 1
+	@deploy/local/install.sh test
+	@[ -d bench/lighthouse/node_modules ] || (cd bench/lighthouse && \
+	  PATH=$$PATH:$(CURDIR)/.venv/bin npm ci --silent --no-audit --no-fund)
+	@PATH=$$PATH:$(CURDIR)/.venv/bin $(PYTHON_IN_VENV) -m deploy.local --throwaway -- $(PYTHON_IN_VENV) -m bench.lighthouse
+
+screenshots: ## the pages' pictures in docs/, of a throwaway stack with demo data
+	@deploy/local/install.sh test
+	@$(PYTHON_IN_VENV) -m deploy.local --throwaway -- $(PYTHON_IN_VENV) -m demo.screenshots
+
 overload: ## five times what can be served, then recovery; ARGS="--minutes 10"
 	@deploy/local/install.sh test
 	@$(PYTHON_IN_VENV) -m deploy.local --throwaway --durable -- $(PYTHON_IN_VENV) -m bench.overload $(ARGS)
@@ -69,4 +79,4 @@ messages: ## bring the translations in */locale up to date with the sentences
 train: ## train the classifier from its sentences
 	@$(PYTHON_IN_VENV) -m classifier_svc.train
 
-.PHONY: help run test lint demo bench bench-classify bench-similar retrain overload faults backup restore dead-letters env lock messages train
+.PHONY: help run test lint demo bench bench-classify bench-similar lighthouse screenshots retrain overload faults backup restore dead-letters env lock messages train

@@ -11,6 +11,8 @@ from tests.browser.conftest import DESK, PHONE, OpenPage
 from tests.web.conftest import Api
 
 AXE = Path(__file__).resolve().parent.parent.parent / "node_modules/axe-core/axe.min.js"
+# A desk of 1280 px at 400 %.
+ZOOMED = {"width": 320, "height": 256}
 # WCAG 2.2 AA is what we promise; best practices come free.
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
@@ -27,6 +29,8 @@ async def pages_of(api: Api) -> list[tuple[str | None, str]]:
     await api.move(closed.id, "active", "closed")
     original = await api.open(f"The lift of {word} is stuck", category="facility_management")
     duplicate = await api.open(f"Lift stuck in {word}", category="facility_management")
+    long = await api.open(f"Donau{'dampfschiff' * 20} {word}\nhttps://example.org/{'a' * 300}")
+    await api.say(long.id, "لا توجد صورة على الشاشة " * 9)
     mark = {"ticket": original.id}
     await api.ask("PUT", f"/tickets/{duplicate.id}/duplicate_of", json=mark)
     return [
@@ -35,6 +39,7 @@ async def pages_of(api: Api) -> list[tuple[str | None, str]]:
         ("helpdesk", f"/tickets?q={word}&status=all"),
         ("user", "/tickets?q=nothing-at-all"),
         ("user", f"/tickets/{open_.id}"),
+        ("user", f"/tickets/{long.id}"),
         ("helpdesk", f"/tickets/{active.id}"),
         ("helpdesk", f"/tickets/{closed.id}"),
         ("user", f"/tickets/{closed.id}"),
@@ -66,7 +71,9 @@ async def violations(page: Page) -> list[Any]:
 
 
 @pytest.mark.parametrize(
-    ("scheme", "viewport"), [("light", DESK), ("dark", PHONE)], ids=["light-desk", "dark-phone"]
+    ("scheme", "viewport"),
+    [("light", DESK), ("dark", PHONE), ("light", ZOOMED)],
+    ids=["light-desk", "dark-phone", "light-zoomed"],
 )
 async def test_no_page_has_a_barrier_or_scrolls_sideways(
     open_page: OpenPage, api: Api, scheme: str, viewport: Any

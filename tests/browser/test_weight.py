@@ -6,7 +6,7 @@ The budget is the design's (issue 5): a helpdesk may be opened on a train.
 from datetime import UTC, datetime
 from uuid import uuid4
 
-from playwright.async_api import Page, Request
+from playwright.async_api import Page, Request, expect
 
 from demo.stories import stories
 from tests.browser.conftest import OpenPage
@@ -30,7 +30,7 @@ async def moved(page: Page, path: str) -> tuple[int, int]:
     page.on("requestfinished", keep)
     await page.goto(path, wait_until="load")
     # Similar tickets are asked for once the page is there.
-    await page.wait_for_function("!document.querySelector('#similar[hx-get]')")
+    await expect(page.locator("#similar[hx-get]")).to_have_count(0)
     page.remove_listener("requestfinished", keep)
     sizes = [await request.sizes() for request in finished if "/live" not in request.url]
     return sum(size["responseBodySize"] for size in sizes), len(sizes)
