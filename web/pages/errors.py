@@ -40,6 +40,7 @@ HEADINGS = {
     500: N_("Our mistake"),
     503: N_("Back in a moment"),
 }
+NOT_DONE = N_("That did not work")
 CROSS_SITE = N_("This request came from another site, so nothing was changed.")
 
 
@@ -51,7 +52,7 @@ class ErrorPage(Page):
 
     @property
     def heading(self) -> str:
-        return _(HEADINGS.get(self.status, N_("That did not work")))
+        return _(HEADINGS.get(self.status, NOT_DONE))
 
 
 @web.middleware
@@ -73,7 +74,7 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
     except web.HTTPException as error:
         if error.status < 400:
             raise
-        sentence = _(SENTENCES.get(error.status, N_("That did not work")))
+        sentence = _(SENTENCES.get(error.status, NOT_DONE))
         response = error_response(request, error.status, sentence)
         if "Allow" in error.headers:
             response.headers["Allow"] = error.headers["Allow"]
