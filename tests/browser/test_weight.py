@@ -13,7 +13,8 @@ from tests.browser.conftest import OpenPage
 from tests.web.conftest import Api
 
 ENTRY_MAX_BYTES = 8_000
-FIRST_VISIT_MAX_BYTES = 24_000
+# 24 kB of 1024 bytes: htmx with its stream takes 14.0 kB of it, and our own script 1.4 kB.
+FIRST_VISIT_MAX_BYTES = 24 * 1024
 LATER_MAX_BYTES = 6_000
 # The open stream of what is new is not among them: it ends when the page is left.
 REQUESTS_MAX = 5
