@@ -25,7 +25,9 @@ async def change(request: web.Request) -> web.Response:
     fields = await read_fields(request, FIELDS_MAX)
     form = dict(fields)
     # Each once, in the order of the list.
-    ticket_ids = list(dict.fromkeys(read_number(value) for name, value in fields if name == "id"))
+    ticket_ids = list(
+        dict.fromkeys(read_number(value) for name, value in fields if name == "ticket")
+    )
     filters = replace(read_filters(request.query), rows=read_rows(form))
     if form.get("do") not in DEEDS or not all(0 < i <= ID_MAX for i in ticket_ids):
         raise web.HTTPBadRequest

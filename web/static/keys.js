@@ -66,7 +66,7 @@
     r: () => byId("reply-text")?.focus(),
     u: toList,
     n: () => byId("next-ticket")?.click(),
-    x: () => focused()?.querySelector("[name=id]")?.click(),
+    x: () => focused()?.querySelector("[name=ticket]")?.click(),
     s: start,
     c: close,
   };

@@ -4,7 +4,7 @@
 
   const byId = (id) => document.getElementById(id);
   const rows = () => [...document.querySelectorAll("#rows > .row")];
-  const ticks = () => [...document.querySelectorAll("#rows input[name=id]")];
+  const ticks = () => [...document.querySelectorAll("#rows input[name=ticket]")];
 
   // Back, or a reload, comes to the row that was opened last; the browser restores the scroll.
   addEventListener("click", ({ target }) => {
@@ -69,7 +69,7 @@
 
   // One ticket, by a key or from its category; or, without a row, those that are ticked.
   function change(what, row) {
-    const values = { do: what, ...(row && { id: row.id.slice(1) }) };
+    const values = { do: what, ...(row && { ticket: row.id.slice(1) }) };
     const source = byId("bulk");
     htmx.ajax("POST", source.action, { source, swap: "none", values });
   }
