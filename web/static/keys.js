@@ -60,7 +60,7 @@
 
   const KEYS = {
     "?": openDialog,
-    "/": () => byId("q")?.focus(),
+    "/": () => byId("q")?.select(),
     j: () => step(1),
     k: () => step(-1),
     r: () => byId("reply-text")?.focus(),

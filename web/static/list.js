@@ -39,7 +39,7 @@
       address.searchParams.set("rows", rows().length);
       history.replaceState(history.state, "", address);
     }
-    if (source === "bulk" && ctx.response.status < 400) {
+    if (source === "bulk" && !ctx.values?.ticket && ctx.response.status < 400) {
       for (const tick of ticks()) tick.checked = false;
     }
     showTicked();
@@ -89,7 +89,8 @@
     const category = target.closest?.("a.category");
     if (category) ask(byId("recategorise"), category.closest(".row"));
     else if (target.id === "bulk-close" && ticks().some((t) => t.checked)) ask(byId("sure"));
-    else return;
+    // What Enter in a tick box presses does nothing, but htmx would send the form.
+    else if (!target.matches?.("#bulk > [formmethod]")) return;
     event.preventDefault();
     event.stopPropagation();
   }, { capture: true });
