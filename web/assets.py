@@ -1,8 +1,8 @@
 """Files that browsers keep for a year: each has its content's hash in its name.
 
 They are read, minified, hashed and compressed once at the start. htmx comes from `node_modules`,
-and its extension and our own scripts follow it in one file: htmx starts as soon as it is loaded, and
-what came later in a file of its own would now and then be too late.
+and its extension and our own scripts follow it in one file: htmx starts as soon as it is loaded,
+and what came later in a file of its own would now and then be too late.
 """
 
 import hashlib
@@ -45,8 +45,7 @@ class Assets:
             if path.name not in OUR_SCRIPTS:
                 self._add(path, _read_small(path))
         ours = [_read_small(STATIC / name) for name in OUR_SCRIPTS]
-        self._add(STATIC / OUR_SCRIPTS[0], b"
-".join([*_read_htmx(node_modules), *ours]))
+        self._add(STATIC / OUR_SCRIPTS[0], b"\n".join([*_read_htmx(node_modules), *ours]))
 
     def _add(self, path: Path, content: bytes) -> None:
         digest = hashlib.sha256(content).hexdigest()[:HASH_CHARACTERS]
