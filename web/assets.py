@@ -1,8 +1,8 @@
 """Files that browsers keep for a year: each has its content's hash in its name.
 
 They are read, minified, hashed and compressed once at the start. htmx comes from `node_modules`,
-and its extension and our own script follow it in one file: htmx starts as soon as it is loaded, and
-what came later in a file of its own would now and then be too late.
+and its extension and our own scripts follow it in one file: htmx starts as soon as it is loaded,
+and what came later in a file of its own would now and then be too late.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ CONTENT_TYPES = {
 }
 MINIFIERS: dict[str, Callable[[str], str]] = {".css": rcssmin.cssmin, ".js": rjsmin.jsmin}
 HTMX = ("htmx.org/dist/htmx.min.js", "htmx.org/dist/ext/hx-sse.min.js")
-OUR_SCRIPT = "app.js"
+OUR_SCRIPTS = ("app.js", "list.js", "keys.js")
 HASH_CHARACTERS = 12
 
 
@@ -42,10 +42,10 @@ class Assets:
         self._by_name: dict[str, Asset] = {}
         self._addresses: dict[str, str] = {}
         for path in sorted(STATIC.iterdir()):
-            content = MINIFIERS[path.suffix](path.read_text()).encode()
-            if path.name == OUR_SCRIPT:
-                content = b"\n".join([*_read_htmx(node_modules), content])
-            self._add(path, content)
+            if path.name not in OUR_SCRIPTS:
+                self._add(path, _read_small(path))
+        ours = [_read_small(STATIC / name) for name in OUR_SCRIPTS]
+        self._add(STATIC / OUR_SCRIPTS[0], b"\n".join([*_read_htmx(node_modules), *ours]))
 
     def _add(self, path: Path, content: bytes) -> None:
         digest = hashlib.sha256(content).hexdigest()[:HASH_CHARACTERS]
@@ -60,6 +60,10 @@ class Assets:
     def find(self, hashed_name: str) -> Asset | None:
         """Return the file behind a hashed name."""
         return self._by_name.get(hashed_name)
+
+
+def _read_small(path: Path) -> bytes:
+    return MINIFIERS[path.suffix](path.read_text()).encode()
 
 
 def _read_htmx(node_modules: Path) -> list[bytes]:

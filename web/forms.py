@@ -11,19 +11,22 @@ FIELDS_MAX = 20
 
 
 async def read_form(request: web.Request) -> dict[str, str]:
-    """Return the form's fields, the last value of each.
+    """Return the form's fields, the last value of each; raises as `read_fields`."""
+    return dict(await read_fields(request))
+
+
+async def read_fields(request: web.Request, most: int = FIELDS_MAX) -> list[tuple[str, str]]:
+    """Return the form's fields in their order, names that repeat too, `most` at most.
 
     Raises HTTPRequestEntityTooLarge over FORM_MAX_BYTES, HTTPUnsupportedMediaType for another
-    kind of body and HTTPBadRequest for one that is not UTF-8.
+    kind of body and HTTPBadRequest for one that is not UTF-8 or has more fields.
     """
     if request.content_type != "application/x-www-form-urlencoded":
         raise web.HTTPUnsupportedMediaType
     body = await request.read()
     try:
-        return dict(
-            parse_qsl(
-                body.decode(), keep_blank_values=True, errors="strict", max_num_fields=FIELDS_MAX
-            )
+        return parse_qsl(
+            body.decode(), keep_blank_values=True, errors="strict", max_num_fields=most
         )
     except ValueError:
         raise web.HTTPBadRequest from None

@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeAlias
 
 from aiohttp import web
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -24,6 +25,7 @@ from web.settings import Settings
 
 # Below this, compressing saves nothing that anybody could notice.
 PACKED_FROM_BYTES = 500
+_RowKey: TypeAlias = tuple[int, int, Role, Language, str, str]
 # Rows kept as they were rendered, about 1 kB each.
 ROWS_MAX = 4_000
 
@@ -85,23 +87,26 @@ class Renderer:
             "theme": current_theme,
             "theme_names": THEME_NAMES,
         }
-        self._rows: OrderedDict[tuple[int, int, Language, str], str] = OrderedDict()
+        self._rows: OrderedDict[_RowKey, str] = OrderedDict()
 
-    def rows(self, tickets: Iterable[Ticket], now: datetime, query: str) -> str:
+    def rows(self, tickets: Iterable[Ticket], role: Role, now: datetime, query: str) -> str:
         """Return the rows of a list.
 
         Rendering is the ceiling of a list (FIGURES.md), so a row is kept as long as its ticket's
-        version and its age in words stay the same; one with marked words is not worth keeping.
+        version and what it says of time stay the same; one with marked words is not worth keeping.
         """
         if query:
-            return "".join(self._row(ticket, now, query) for ticket in tickets)
+            return "".join(self._row(ticket, role, now, query) for ticket in tickets)
         parts = []
         language = current_language()
         for ticket in tickets:
-            key = (ticket.id, ticket.version, language, filters.age(ticket.opened_at, now))
+            age = filters.age(ticket.opened_at, now)
+            since = ticket.waiting_since if role is Role.HELPDESK else None
+            wait = filters.span(since, now) if since else ""
+            key = (ticket.id, ticket.version, role, language, age, wait)
             row = self._rows.get(key)
             if row is None:
-                row = self._rows[key] = self._row(ticket, now, "")
+                row = self._rows[key] = self._row(ticket, role, now, "")
                 if len(self._rows) > ROWS_MAX:
                     self._rows.popitem(last=False)
             else:
@@ -109,9 +114,9 @@ class Renderer:
             parts.append(row)
         return "".join(parts)
 
-    def _row(self, ticket: Ticket, now: datetime, query: str) -> str:
+    def _row(self, ticket: Ticket, role: Role, now: datetime, query: str) -> str:
         row = self._environment.get_template("row.html")
-        return row.render(ticket=ticket, now=now, query=query)
+        return row.render(ticket=ticket, role=role, now=now, query=query)
 
     def page(self, template: str, page: object) -> str:
         """Return the whole page."""

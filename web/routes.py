@@ -4,6 +4,7 @@ from aiohttp import web
 
 from web.pages import (
     analytics,
+    bulk,
     classifier,
     entry,
     health,
@@ -25,6 +26,7 @@ ROUTES = (
     web.post("/preferences", preferences.choose),
     web.get("/tickets", tickets.show),
     web.post("/tickets", tickets.report),
+    web.post("/tickets/bulk", bulk.change),
     web.get("/tickets/hints", hints.show),
     web.get(f"/tickets/{ID}", ticket.show),
     web.get(f"/tickets/{ID}/similar", ticket.show_similar),

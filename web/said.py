@@ -2,6 +2,7 @@
 
 from aiohttp import web
 
+from web.bulk import say_outcome
 from web.cookies import delete_cookie, set_cookie
 from web.i18n import N_, gettext
 
@@ -21,7 +22,7 @@ SENTENCES = {
 
 def sentence(code: str) -> str:
     """Return the sentence of a code, empty for an unknown one."""
-    return gettext(SENTENCES[code]) if code in SENTENCES else ""
+    return gettext(SENTENCES[code]) if code in SENTENCES else say_outcome(code)
 
 
 def redirect(request: web.Request, location: str, code: str) -> web.Response:

@@ -8,7 +8,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self, TypeVar
+from typing import Literal, Self, TypeAlias, TypeVar
 from uuid import UUID
 
 import aiohttp
@@ -53,6 +53,7 @@ SIMILAR_TO_TEXT = 3
 SIMILAR_TO_TICKET = 5
 
 BodyT = TypeVar("BodyT", bound=BaseModel)
+_Version: TypeAlias = int | Literal["*"]
 Params = Sequence[tuple[str, str]]
 
 
@@ -147,11 +148,12 @@ class TicketApi:
         body = _body(OpenTicket, description=description, category=category)
         return await self._call(Ticket, "POST", "/v1/tickets", role, body=body, key=key)
 
-    async def edit(self, role: Role, ticket_id: int, version: int, **changes: str) -> Ticket:
-        """Change a ticket that stands at `version`; ApiError 412 holds a newer one."""
+    async def edit(self, role: Role, ticket_id: int, version: int | None, **changes: str) -> Ticket:
+        """Change a ticket that stands at `version` (None: any); ApiError 412 holds a newer one."""
         path = f"/v1/tickets/{ticket_id}"
         body = _body(EditTicket, **changes)
-        return await self._call(Ticket, "PATCH", path, role, body=body, version=version)
+        wanted: _Version = "*" if version is None else version
+        return await self._call(Ticket, "PATCH", path, role, body=body, version=wanted)
 
     async def move(self, role: Role, ticket_id: int, status: str) -> Ticket:
         """Move a ticket one step forward."""
@@ -216,13 +218,13 @@ class TicketApi:
         params: Params = (),
         body: BaseModel | None = None,
         key: UUID | None = None,
-        version: int | None = None,
+        version: _Version | None = None,
     ) -> BodyT:
         headers = {"X-Role": role.value}
         if key is not None:
             headers["Idempotency-Key"] = str(key)
         if version is not None:
-            headers["If-Match"] = f'"{version}"'
+            headers["If-Match"] = "*" if version == "*" else f'"{version}"'
         data = None
         if body is not None:
             headers["Content-Type"] = "application/json"
@@ -252,7 +254,8 @@ class TicketApi:
         """Return status and body; raises Unavailable.
 
         Every call of ours may be repeated: what opens or sends has a key, what edits names its
-        version, no two replies have one title, and a step that was made already is no error.
+        version or sets one value, no two replies have one title, and a step that was made already
+        is no error.
         """
         try:
             async with self._session.request(

@@ -32,6 +32,7 @@ FORMS = {
     "/leave": {},
     "/preferences": {"language": "it", "theme": "dark"},
     "/tickets": {"text": "from another site"},
+    "/tickets/bulk": {"ticket": "{id}", "do": "active"},
     "/tickets/{id}/description": {"text": "from another site", "version": "1"},
     "/tickets/{id}/category": {"category": "facility_management", "version": "1"},
     "/tickets/{id}/status": {"status": "active"},
@@ -57,9 +58,9 @@ async def test_another_site_changes_nothing(
     assert here is not None
     filled = {name: value.replace("{here}", here.authority) for name, value in headers.items()}
     before = await _kept(api, ticket.id)
-    seen = await person.ask(
-        "POST", address.replace("{id}", str(ticket.id)), data=FORMS[address], headers=filled
-    )
+    number = str(ticket.id)
+    form = {name: value.replace("{id}", number) for name, value in FORMS[address].items()}
+    seen = await person.ask("POST", address.replace("{id}", number), data=form, headers=filled)
     assert seen.status == 403
     assert "another site" in seen.text
     assert not seen.cookies

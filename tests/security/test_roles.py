@@ -45,6 +45,13 @@ PAGES = (
     Page("GET /tickets", ENTRY, 403, 200, "/tickets?status=closed"),
     Page("GET /tickets", ENTRY, 403, 200, "/tickets?status=open&status=closed"),
     Page("POST /tickets", ENTRY, 303, 303, form=TEXT),
+    Page("POST /tickets/bulk", ENTRY, 403, 303, form={"ticket": "{id}", "do": "active"}),
+    Page(
+        "POST /tickets/bulk", ENTRY, 403, 303, ticket="active",
+        form={"ticket": "{id}", "do": "closed"},
+    ),
+    Page("POST /tickets/bulk", ENTRY, 403, 422, form={"do": "active"}),
+    Page("POST /tickets/bulk", ENTRY, 403, 400, form={"ticket": "{id}", "do": "open"}),
     Page("GET /tickets/hints", ENTRY, 200, 200, "/tickets/hints?text=the+printer+burns"),
     Page("GET /tickets/{id}", ENTRY, 200, 200),
     Page("GET /tickets/{id}", ENTRY, 200, 200, ticket="closed"),
@@ -176,6 +183,10 @@ async def _prepared(api: Api, status: str) -> Ticket:
     return ticket
 
 
+def _filled(form: dict[str, str] | None, ticket: Ticket) -> dict[str, str] | None:
+    return form and {name: value.replace("{id}", str(ticket.id)) for name, value in form.items()}
+
+
 async def _state(api: Api, ticket: Ticket) -> list[Any]:
     """Return everything that is kept of a ticket."""
     place = f"/tickets/{ticket.id}"
@@ -193,7 +204,7 @@ async def test_a_page_does_for_a_role_what_the_table_says(
     expected = {None: row.without, "user": row.user, "helpdesk": row.helpdesk}[role]
     before = await _state(api, ticket)
     async with people(role).session.request(
-        method, path, data=row.form, allow_redirects=False
+        method, path, data=_filled(row.form, ticket), allow_redirects=False
     ) as answer:
         assert answer.status == expected
         if role is None and row.without == ENTRY and address not in OPEN_TO_ALL:
@@ -213,7 +224,7 @@ async def test_a_forged_role_is_none(people: MakePerson, api: Api, cookie: str) 
         method, address = row.address.split(" ")
         path = (row.path or address).replace("{id}", str(ticket.id))
         headers = {"Cookie": f"role={cookie}"}
-        seen = await people(None).ask(method, path, data=row.form, headers=headers)
+        seen = await people(None).ask(method, path, data=_filled(row.form, ticket), headers=headers)
         assert seen.status == row.without, row
         assert "Not for strangers" not in seen.html
     assert await _state(api, ticket) == before

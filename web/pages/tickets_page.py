@@ -1,0 +1,256 @@
+"""What the page of the list shows: its state, all of it in the address, and the form to report.
+
+Changes nothing; `tickets.py` and `bulk.py` do.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from urllib.parse import urlencode
+
+from aiohttp import web
+from multidict import MultiMapping
+
+from contracts.rest import Counts, TicketPage
+from contracts.vocabulary import PAGE_DEFAULT_ITEMS, PAGE_MAX_ITEMS, Category, Role, Status
+from web.filters import label
+from web.forms import read_number
+from web.i18n import N_, gettext
+from web.keys import LIVE, RENDERER, TICKET_API
+from web.refusals import say_named, say_problem
+from web.render import Page
+from web.ticket_api import ApiError, TicketApi
+
+TEMPLATE = "tickets.html"
+EVERY_STATUS = "all"
+UNFINISHED = (Status.OPEN.value, Status.ACTIVE.value)
+# As far as one page grows by scrolling; then a link leads to the next one.
+ROWS_MAX = 500
+NEWEST = "-opened_at"
+SORTS = {
+    "": N_("Newest"),
+    "opened_at": N_("Oldest"),
+    "waiting_since": N_("Longest waiting"),
+    "-affected": N_("Most affected"),
+    "-modified_at": N_("Last changed"),
+}
+SORTS_OF_HELPDESK = ("waiting_since",)
+
+
+@dataclass(frozen=True)
+class Filters:
+    """The state of the list, all of it in the address; empty `status` means not closed.
+
+    `rows` is how many are shown from the start or the cursor on, 0 for one page. `before` is how
+    many the browser shows already, when it asks for more.
+    """
+
+    status: tuple[str, ...] = ()
+    category: tuple[str, ...] = ()
+    q: str = ""
+    opened_from: str = ""
+    opened_to: str = ""
+    sort: str = ""
+    cursor: str = ""
+    rows: int = 0
+    before: int = 0
+
+    @property
+    def query(self) -> str:
+        """Return what stands in the address of this list behind `/tickets`."""
+        pairs = self._pairs(self.status)
+        pairs += [("cursor", self.cursor)] if self.cursor else []
+        pairs += [("rows", str(self.rows))] if self.rows else []
+        return f"?{urlencode(pairs)}" if pairs else ""
+
+    @property
+    def address(self) -> str:
+        """Return the address of this list, without what is not set."""
+        return f"/tickets{self.query}"
+
+    @property
+    def start(self) -> str:
+        """Return the address of the first page of this list."""
+        return replace(self, cursor="", rows=0).address
+
+    @property
+    def is_narrowed(self) -> bool:
+        return replace(self, sort="", cursor="", rows=0, before=0) != Filters()
+
+    def with_status(self, *status: str) -> str:
+        """Return the address of the same list for another status, from its start."""
+        return replace(self, status=status, cursor="", rows=0).address
+
+    def without_period(self) -> str:
+        """Return the address of the same list for tickets of any age."""
+        return replace(self, opened_from="", opened_to="", cursor="", rows=0).address
+
+    def for_api(self) -> list[tuple[str, str]]:
+        """Return which tickets these are, as parameters of the ticket service."""
+        return self._pairs(() if self.status == (EVERY_STATUS,) else self.status or UNFINISHED)
+
+    def _pairs(self, status: tuple[str, ...]) -> list[tuple[str, str]]:
+        pairs = [("status", value) for value in status]
+        pairs += [("category", value) for value in self.category]
+        pairs += [
+            (name, value)
+            for name in ("q", "opened_from", "opened_to", "sort")
+            if (value := getattr(self, name))
+        ]
+        return pairs
+
+
+@dataclass(frozen=True)
+class ReportForm:
+    """The form as it is shown; `key` makes a repeated submission the same ticket."""
+
+    key: str
+    text: str = ""
+    error: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TicketsPage(Page):
+    """`shown` is how many rows the browser has with these."""
+
+    filters: Filters
+    report: ReportForm
+    rows: str = ""  # HTML
+    shown: int = 0
+    next: str | None = None
+    counts: Counts | None = None
+    now: datetime
+    since: int
+
+    @property
+    def is_helpdesk(self) -> bool:
+        return self.role is Role.HELPDESK
+
+    @property
+    def is_full(self) -> bool:
+        return self.shown >= ROWS_MAX
+
+    @property
+    def status_choices(self) -> list[tuple[str, str]]:
+        """Return value and text of each option; closed tickets are for helpdesk only."""
+        choices = [("", gettext("Open and active")), *_choices(Status.OPEN, Status.ACTIVE)]
+        if self.is_helpdesk:
+            choices += [*_choices(Status.CLOSED), (EVERY_STATUS, gettext("All"))]
+        return choices
+
+    @property
+    def category_choices(self) -> list[tuple[str, str]]:
+        return [
+            ("", gettext("All categories")),
+            *_choices(*Category),
+            ("none", gettext("Not assigned yet")),
+        ]
+
+    @property
+    def sort_choices(self) -> list[tuple[str, str]]:
+        """Return value and text of each option; who waits for helpdesk is helpdesk's business."""
+        return [
+            (value, gettext(text))
+            for value, text in SORTS.items()
+            if self.is_helpdesk or value not in SORTS_OF_HELPDESK
+        ]
+
+    @property
+    def categories(self) -> list[tuple[str, str]]:
+        return _choices(*Category)
+
+    @property
+    def chosen_status(self) -> str:
+        return self.filters.status[0] if len(self.filters.status) == 1 else ""
+
+    @property
+    def chosen_category(self) -> str:
+        return self.filters.category[0] if len(self.filters.category) == 1 else ""
+
+    @property
+    def totals(self) -> list[tuple[Status, int]]:
+        """Return how many tickets stand at each status that the role may see."""
+        if self.counts is None:
+            return []
+        totals = [(Status.OPEN, self.counts.open), (Status.ACTIVE, self.counts.active)]
+        if self.is_helpdesk:
+            totals.append((Status.CLOSED, self.counts.closed))
+        return totals
+
+
+def _choices(*members: Status | Category) -> list[tuple[str, str]]:
+    return [(member.value, label(member)) for member in members]
+
+
+def read_filters(query: MultiMapping[str]) -> Filters:
+    """Return the filters of an address; the ticket service judges their values."""
+    sort = query.get("sort", "")
+    return Filters(
+        status=tuple(filter(None, query.getall("status", ()))),
+        category=tuple(filter(None, query.getall("category", ()))),
+        q=query.get("q", "").strip(),
+        opened_from=query.get("opened_from", ""),
+        opened_to=query.get("opened_to", ""),
+        sort="" if sort == NEWEST else sort,
+        cursor=query.get("cursor", ""),
+        rows=read_rows(query),
+        before=read_number(query.get("before")),
+    )
+
+
+def read_rows(fields: Mapping[str, str]) -> int:
+    """Return how many rows an address or a form asks for, 0 for one page."""
+    rows = min(read_number(fields.get("rows")), ROWS_MAX)
+    return rows if rows > PAGE_DEFAULT_ITEMS else 0
+
+
+def make_page(
+    request: web.Request, role: Role, filters: Filters, form: ReportForm, said: str = ""
+) -> TicketsPage:
+    """Return the page without its list."""
+    return TicketsPage(
+        role=role,
+        section="tickets",
+        filters=filters,
+        report=form,
+        said=said,
+        now=datetime.now(UTC),
+        since=request.app[LIVE].position,
+    )
+
+
+async def load_page(
+    request: web.Request, role: Role, filters: Filters, form: ReportForm, said: str = ""
+) -> TicketsPage:
+    """Return the page with its list, or with what is wrong with its address; raises Unavailable."""
+    page = make_page(request, role, filters, form, said)
+    api = request.app[TICKET_API]
+    try:
+        found, counts = await asyncio.gather(_fetch(api, role, filters), api.counts(role))
+    except ApiError as error:
+        if error.problem.status != 422:
+            raise
+        reasons = " ".join(map(say_named, error.problem.errors or ()))
+        sentence = gettext("This list cannot be shown.")
+        return replace(page, alert=f"{sentence} {reasons or say_problem(error.problem)}")
+    return replace(
+        page,
+        rows=request.app[RENDERER].rows(found.items, role, page.now, filters.q),
+        shown=filters.before + len(found.items),
+        next=found.next and replace(filters, cursor=found.next, rows=0).address,
+        counts=counts,
+    )
+
+
+async def _fetch(api: TicketApi, role: Role, filters: Filters) -> TicketPage:
+    """Return as many rows as the address asks for, from as many pages of the service as needed."""
+    missing = filters.rows or PAGE_DEFAULT_ITEMS
+    found = TicketPage(items=[], next=filters.cursor or None)
+    while missing > 0:
+        params = [*filters.for_api(), ("limit", str(min(missing, PAGE_MAX_ITEMS)))]
+        params += [("cursor", found.next)] if found.next else []
+        page = await api.list_tickets(role, params)
+        found = TicketPage(items=[*found.items, *page.items], next=page.next)
+        missing = missing - len(page.items) if page.next else 0
+    return found

@@ -1,0 +1,103 @@
+// The list: how far it was scrolled stays in the address, ticks make a bulk bar, focus stays put.
+(() => {
+  "use strict";
+
+  const byId = (id) => document.getElementById(id);
+  const rows = () => [...document.querySelectorAll("#rows > .row")];
+  const ticks = () => [...document.querySelectorAll("#rows input[name=ticket]")];
+
+  // Back, or a reload, comes to the row that was opened last; the browser restores the scroll.
+  addEventListener("click", ({ target }) => {
+    const row = target.closest?.("#rows > .row");
+    if (row && target.closest("a")) {
+      history.replaceState({ ...history.state, row: row.id }, "");
+    }
+  });
+
+  addEventListener("DOMContentLoaded", () => {
+    byId(history.state?.row)?.querySelector("a").focus({ preventScroll: true });
+  });
+
+  let place = -1;
+  let inBar = false;
+
+  addEventListener("htmx:before:swap", ({ detail: { ctx, tasks } }) => {
+    const row = document.activeElement?.closest("#rows > .row");
+    place = row ? rows().indexOf(row) : -1;
+    inBar = Boolean(document.activeElement?.closest(".bulk"));
+    if (ctx.sourceElement.id !== "more-link") return;
+    // A ticket that moved down since its row was shown is not shown twice.
+    for (const { fragment } of tasks) {
+      for (const row of fragment.querySelectorAll(".row")) if (byId(row.id)) row.remove();
+    }
+  });
+
+  addEventListener("htmx:after:swap", ({ detail: { ctx } }) => {
+    const source = ctx.sourceElement.id;
+    if (source === "more-link") {
+      const address = new URL(location);
+      address.searchParams.set("rows", rows().length);
+      history.replaceState(history.state, "", address);
+    }
+    if (source === "bulk" && !ctx.values?.ticket && ctx.response.status < 400) {
+      for (const tick of ticks()) tick.checked = false;
+    }
+    showTicked();
+    if (inBar && source === "bulk") {
+      (byId("all") ?? byId("tickets-title")).focus();
+    } else if (place >= 0 && document.activeElement === document.body) {
+      const row = rows()[place] ?? rows().at(-1);
+      (row?.querySelector("a") ?? byId("tickets-title")).focus();
+    }
+  });
+
+  function showTicked() {
+    const all = byId("all");
+    if (!all) return;
+    const n = ticks().filter((tick) => tick.checked).length;
+    all.checked = n > 0 && n === ticks().length;
+    all.indeterminate = n > 0 && !all.checked;
+    const { one, many } = byId("ticked").dataset;
+    const text = n === 0 ? "" : n === 1 ? one : many.replace("#", n);
+    if (byId("ticked").textContent !== text) byId("ticked").textContent = text;
+  }
+
+  addEventListener("change", ({ target }) => {
+    if (target.id === "all") for (const tick of ticks()) tick.checked = target.checked;
+    if (target.form?.id === "bulk") showTicked();
+  });
+
+  // One ticket, by a key or from its category; or, without a row, those that are ticked.
+  function change(what, row) {
+    const values = { do: what, ...(row && { ticket: row.id.slice(1) }) };
+    const source = byId("bulk");
+    htmx.ajax("POST", source.action, { source, swap: "none", values });
+  }
+
+  async function ask(dialog, row) {
+    const ids = row ? [row.id.slice(1)] : ticks().filter((t) => t.checked).map((t) => t.value);
+    dialog.querySelector(".which").textContent = ids.map((id) => `#${id}`).join(", ");
+    dialog.returnValue = "";
+    dialog.showModal();
+    await new Promise((resolve) => dialog.addEventListener("close", resolve, { once: true }));
+    if (dialog.returnValue) change(dialog.returnValue, row);
+  }
+
+  addEventListener("click", (event) => {
+    const { target } = event;
+    if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+    const category = target.closest?.("a.category");
+    if (category) ask(byId("recategorise"), category.closest(".row"));
+    else if (target.id === "bulk-close" && ticks().some((t) => t.checked)) ask(byId("sure"));
+    // What Enter in a tick box presses does nothing, but htmx would send the form.
+    else if (!target.matches?.("#bulk > [formmethod]")) return;
+    event.preventDefault();
+    event.stopPropagation();
+  }, { capture: true });
+
+  addEventListener("row", ({ target: row, detail: what }) => {
+    if (!byId("bulk")) return;
+    if (what === "closed") ask(byId("sure"), row);
+    else change(what, row);
+  });
+})();
