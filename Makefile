@@ -32,11 +32,11 @@ bench-similar: ## similar tickets among many open ones; ARGS="--tickets 100000"
 	@deploy/local/install.sh test
 	@$(PYTHON_IN_VENV) -m deploy.local --throwaway --durable -- $(PYTHON_IN_VENV) -m bench.similar $(ARGS)
 
-lighthouse: ## every page judged as on a phone; 98 or more in each of four, or exit 1
+lighthouse: ## every page judged as on a phone; 98 or more in each of four, or exit 1; ARGS=/analytics
 	@deploy/local/install.sh test
 	@[ -d bench/lighthouse/node_modules ] || (cd bench/lighthouse && \
 	  PATH=$$PATH:$(CURDIR)/.venv/bin npm ci --silent --no-audit --no-fund)
-	@PATH=$$PATH:$(CURDIR)/.venv/bin $(PYTHON_IN_VENV) -m deploy.local --throwaway -- $(PYTHON_IN_VENV) -m bench.lighthouse
+	@PATH=$$PATH:$(CURDIR)/.venv/bin $(PYTHON_IN_VENV) -m deploy.local --throwaway -- $(PYTHON_IN_VENV) -m bench.lighthouse $(ARGS)
 
 screenshots: ## the pages' pictures in docs/, of a throwaway stack with demo data
 	@deploy/local/install.sh test
