@@ -189,7 +189,7 @@ async def test_a_category_is_corrected_from_the_list(open_page: OpenPage, api: A
     page = await open_page("helpdesk", f"/tickets?q={word}")
     category = row(page, ticket_id).get_by_role("link", name="Technical / IT")
     await category.click()
-    dialog = page.get_by_role("dialog", name=f"Category #{ticket_id}")
+    dialog = page.get_by_role("dialog", name=f"What is #{ticket_id} about?")
     await dialog.get_by_role("button", name="Facility management").click()
     await expect(page.get_by_role("status")).to_have_text("1 ticket: Facility management.")
     await expect(row(page, ticket_id).locator(".category")).to_have_text("Facility management")
