@@ -2,6 +2,7 @@
 
 import logging
 import os
+import resource
 import sys
 
 from bus.http import run
@@ -18,6 +19,9 @@ def main() -> int:
     except SettingsError as error:
         print(f"web: {error}", file=sys.stderr)
         return 2
+    # Each open page is a file.
+    _, files = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
     app = build_app(settings)
     run(app, app[GATE], host=settings.host, port=settings.port, drain_s=settings.drain_s)
     return 0

@@ -222,11 +222,11 @@ class Live:
     async def _show(self, topic: Topic, watch: Watch, variants: Collection[Variant]) -> None:
         position = self.position
         state = await topic.load(self._fragments, variants)
-        is_changed = state.digest != watch.digest
+        if state.digest == watch.digest:
+            return
         watch.digest = state.digest
         for variant in variants:
-            html = state.draw(variant) if is_changed else ""
-            html += self._fragments.freshness(variant)
+            html = state.draw(variant) + self._fragments.freshness(variant)
             self.streams.send(topic, variant, message(html, event_id=position))
 
     def _ping(self, topic: Topic, variant: Variant) -> str:

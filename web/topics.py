@@ -35,7 +35,7 @@ class ListTopic:
     async def load(self, fragments: Fragments, _variants: Collection[Variant]) -> State:
         """Return the present state; raises ApiError, Unavailable."""
         counts = await fragments.load_counts()
-        return State(lambda variant: fragments.counts(counts, variant))
+        return State(lambda variant: fragments.counts(counts, variant), counts)
 
 
 @dataclass(frozen=True)
