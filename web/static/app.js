@@ -132,7 +132,8 @@
   let connection, silence;
 
   const say = (isLive) => {
-    document.getElementById("live")?.classList.toggle("paused", !isLive);
+    const offline = document.getElementById("offline");
+    if (offline) offline.hidden = isLive;
     clearTimeout(silence);
     if (isLive) silence = setTimeout(again, SILENCE_MS);
   };
