@@ -67,8 +67,8 @@
       [`message-${id}`, "#thread .text"],
     ];
     for (const [name, selector] of places) {
-      const draft = read(PREFIX + name);
-      if (draft?.sent && shown(selector).includes(clean(draft.sent))) forget(PREFIX + name, draft.sent);
+      const sent = read(PREFIX + name)?.sent;
+      if (sent && shown(selector).includes(clean(sent))) forget(PREFIX + name, sent);
     }
   }
 

@@ -22,8 +22,7 @@
   function sayChanged() {
     const changed = document.getElementById("changed");
     const was = document.querySelector("#editor[open] [name=was]");
-    const isConflict = document.querySelector("#editor .theirs");
-    if (changed) changed.hidden = !was || isConflict || was.value === changed.dataset.was;
+    if (changed) changed.hidden = !was || was.value === changed.dataset.was;
   }
 
   addEventListener("htmx:after:swap", sayChanged);
