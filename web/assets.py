@@ -23,7 +23,7 @@ CONTENT_TYPES = {
 }
 MINIFIERS: dict[str, Callable[[str], str]] = {".css": rcssmin.cssmin, ".js": rjsmin.jsmin}
 HTMX = ("htmx.org/dist/htmx.min.js", "htmx.org/dist/ext/hx-sse.min.js")
-OUR_SCRIPTS = ("app.js", "list.js", "keys.js")
+OUR_SCRIPTS = ("app.js", "list.js", "keys.js", "drafts.js", "ticket.js")
 HASH_CHARACTERS = 12
 
 

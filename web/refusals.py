@@ -21,6 +21,7 @@ PROBLEMS = {
     "stale": N_("The ticket was changed since you read it."),
     "ticket_closed": N_("This ticket was closed and takes no change any more."),
     "too_large": N_("That is more than a form may hold."),
+    "too_many_replies": N_("There are as many replies as people can choose from."),
     "wrong_step": N_("A ticket moves from open to active to closed."),
 }
 # Bad fields, by their code, as they follow "The text" or the name of the field.
@@ -49,11 +50,13 @@ FIELDS = {
 }
 # Fields of addresses and forms, as the pages call them.
 NAMES = {
+    "body": N_("Text"),
     "category": N_("Category"),
     "last": N_("Last"),
     "q": N_("Search"),
     "sort": N_("Sort"),
     "status": N_("Status"),
+    "title": N_("Title"),
     "unit": N_("Unit"),
 }
 

@@ -15,6 +15,13 @@ SENTENCES = {
     "active": N_("Work has started."),
     "closed": N_("The ticket is closed."),
     "message": N_("The message is sent."),
+    "affected": N_("Thank you. It is counted that you have this too."),
+    "affected again": N_("You said that already. Thank you; it counts once."),
+    "theirs": N_("The other text stays."),
+    "nothing waits": N_("No other ticket waits for an answer."),
+    "reply added": N_("The reply is added."),
+    "reply saved": N_("The reply is saved."),
+    "reply deleted": N_("The reply is deleted."),
     "duplicate": N_("The ticket is marked as a duplicate."),
     "no duplicate": N_("The ticket is no duplicate any more."),
 }

@@ -31,6 +31,8 @@ async def pages_of(api: Api) -> list[tuple[str | None, str]]:
     duplicate = await api.open(f"Lift stuck in {word}", category="facility_management")
     long = await api.open(f"Donau{'dampfschiff' * 20} {word}\nhttps://example.org/{'a' * 300}")
     await api.say(long.id, "لا توجد صورة على الشاشة " * 9)
+    reply = {"title": f"Reply {word}", "body": "Somebody comes today."}
+    await api.ask("POST", "/replies", json=reply)
     mark = {"ticket": original.id}
     await api.ask("PUT", f"/tickets/{duplicate.id}/duplicate_of", json=mark)
     return [
@@ -47,6 +49,7 @@ async def pages_of(api: Api) -> list[tuple[str | None, str]]:
         ("helpdesk", f"/tickets/{original.id}/similar"),
         ("helpdesk", f"/tickets/{duplicate.id}"),
         ("user", f"/tickets/{duplicate.id}"),
+        ("helpdesk", "/replies"),
         ("helpdesk", "/classifier"),
         ("helpdesk", "/classifier?text=The+lift+is+stuck"),
         ("helpdesk", "/classifier?text=+"),
@@ -109,6 +112,20 @@ async def test_the_refused_forms_have_no_barrier(open_page: OpenPage, api: Api) 
     assert not await violations(page)
 
 
+async def test_a_conflict_has_no_barrier(open_page: OpenPage, api: Api) -> None:
+    ticket = await api.open("One\ntext")
+    page = await open_page("user", f"/tickets/{ticket.id}", bypass_csp=True, viewport=PHONE)
+    await page.get_by_text("Edit description").click()
+    await page.get_by_label("Describe the problem").fill("My text")
+    await api.edit(ticket, description="Their text")
+    await expect(page.locator("#changed")).to_be_visible()
+    assert not await violations(page)
+    await page.get_by_role("button", name="Save description").click()
+    await expect(page.locator(".theirs")).to_be_visible()
+    assert not await violations(page)
+    assert await page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+
+
 async def test_the_hints_have_no_barrier(open_page: OpenPage, api: Api) -> None:
     ticket = await api.open("The lift in building C is stuck", category="facility_management")
     await api.known(ticket)
@@ -146,4 +163,4 @@ async def test_a_ticket_is_worked_by_keyboard_alone(open_page: OpenPage, api: Ap
     await tab_to("Close ticket")
     await page.keyboard.press("Space")
     await expect(page.locator("#head .status")).to_have_text("Closed")
-    await expect(page.locator("h1")).to_be_focused()
+    await expect(page.get_by_role("link", name="Next ticket")).to_be_focused()

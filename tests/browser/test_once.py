@@ -40,14 +40,48 @@ async def test_back_and_send_again_reports_once(open_page: OpenPage, api: Api, j
     assert len(await api.find(text)) == 1
 
 
-async def test_a_double_click_sends_one_message(open_page: OpenPage, api: Api) -> None:
+@BOTH
+async def test_a_double_click_sends_one_message(open_page: OpenPage, api: Api, js: bool) -> None:
     ticket = await api.open("Double message")
-    page = await open_page("user", f"/tickets/{ticket.id}")
+    page = await open_page("user", f"/tickets/{ticket.id}", java_script_enabled=js)
     await page.get_by_label("Message").fill("only once")
     await page.get_by_role("button", name="Send message").click(click_count=2)
     await expect(page.locator("#thread .message")).to_have_count(1)
     await expect(page.get_by_label("Message")).to_have_value("")
+    await page.reload()
     assert (await api.fetch(ticket.id)).messages == 1
+
+
+async def test_back_and_send_again_sends_one_message(open_page: OpenPage, api: Api) -> None:
+    ticket = await api.open("Message and back")
+    page = await open_page("user", f"/tickets/{ticket.id}", java_script_enabled=False)
+    await page.get_by_label("Message").fill("only once")
+    await page.get_by_role("button", name="Send message").click()
+    await expect(page.locator("#thread .message")).to_have_count(1)
+    await page.go_back()
+    print(
+        page.url,
+        await page.locator("#thread .message").count(),
+        await page.get_by_label("Message").input_value(),
+    )
+    assert (await api.fetch(ticket.id)).messages == 1
+
+
+@BOTH
+async def test_i_have_this_too_counts_once(open_page: OpenPage, api: Api, js: bool) -> None:
+    ticket = await api.open("The lift is stuck")
+    page = await open_page("user", f"/tickets/{ticket.id}", java_script_enabled=js)
+    button = page.get_by_role("button", name="I have this too")
+    await button.click(click_count=2, no_wait_after=True)
+    await expect(page.locator("#head")).to_contain_text("1 other has this too")
+    await expect(page.get_by_text("You said that you have this too.")).to_be_visible()
+    await expect(button).to_have_count(0)
+    await page.reload()
+    await page.go_back()
+    if await button.count():
+        await button.click()
+        await expect(page.get_by_text("You said that you have this too.")).to_be_visible()
+    assert (await api.fetch(ticket.id)).affected == 1
 
 
 async def test_a_double_click_on_start_does_not_close(open_page: OpenPage, api: Api) -> None:

@@ -45,28 +45,6 @@ async def test_an_update_leaves_the_box_alone(open_page: OpenPage, api: Api) -> 
     await expect(page.locator("#thread")).to_contain_text("I am writing")
 
 
-async def test_a_draft_survives_a_reload_and_stays_one_ticket(
-    open_page: OpenPage, api: Api
-) -> None:
-    page = await open_page("user")
-    text = f"Draft {uuid4().hex}"
-    await page.get_by_label("Describe the problem").press_sequentially(text)
-    await page.reload()
-    await expect(page.get_by_label("Describe the problem")).to_have_value(text)
-    # The answer to the first try is lost on its way back.
-    await page.route(
-        re.compile(r"/tickets\?report$"), lambda route: route.abort("connectionreset"), times=1
-    )
-    await page.get_by_role("button", name="Report problem").click()
-    await expect(page.get_by_role("alert")).to_contain_text("Your text is still here")
-    await expect(page.get_by_label("Describe the problem")).to_have_value(text)
-    await page.get_by_role("button", name="Report problem").click()
-    await page.wait_for_url(re.compile(r"/tickets/\d+$"))
-    assert len(await api.find(text)) == 1
-    await page.goto("/tickets")
-    await expect(page.get_by_label("Describe the problem")).to_have_value("")
-
-
 async def test_text_survives_a_service_that_is_away(
     open_page: OpenPage, api: Api, stack: Stack
 ) -> None:

@@ -56,6 +56,7 @@ FITTING = {
     "do": ["active", "closed", "technical_it", "open"],
     "rows": ["0", "150", "99999999999999999999"],
     "role": ["user", "helpdesk"],
+    "title": ["", "On our way", "x" * 81],
     "next": ["/tickets?q=x", "//elsewhere.example", "/\\elsewhere.example", "/é"],
 }
 QUERIES = {
@@ -75,6 +76,8 @@ QUERIES = {
     "last": ["7", "0", "-1", "87840", "999999999999"],
     "unit": ["days", "hours", "weeks"],
     "next": FITTING["next"],
+    "after": ["0", "1", "99999999999999999999"],
+    "hints": [""],
 }
 
 
@@ -107,7 +110,16 @@ def fields(draw: st.DrawFn, fitting: dict[str, list[str]]) -> bytes:
 
 
 ODD_BODIES = st.binary(max_size=50) | st.sampled_from(
-    [b"text=" + b"x" * 131_072, b"a=b&" * 50, b"\xff" * 10, b"{}", b"text", b""]
+    [
+        b"text=x&insert=1&reply=3",
+        b"text=x&theirs=1",
+        b"text=" + b"x" * 131_072,
+        b"a=b&" * 50,
+        b"\xff" * 10,
+        b"{}",
+        b"text",
+        b"",
+    ]
 )
 # Hypothesis would make each part of a union as likely as any other.
 BODIES = st.integers(0, 7).flatmap(lambda n: fields(FITTING) if n else ODD_BODIES)

@@ -68,7 +68,9 @@ async def test_a_user_s_page_says_that_it_was_closed_and_when(user: Person, clos
     assert "It was closed on" in seen.text
 
 
-@pytest.mark.parametrize("address", ["description", "messages", "category", "status", "duplicate"])
+@pytest.mark.parametrize(
+    "address", ["description", "messages", "category", "status", "duplicate", "affected"]
+)
 async def test_a_refused_change_of_it_shows_no_word(
     user: Person, closed: Closed, address: str
 ) -> None:

@@ -1,6 +1,7 @@
 """Every cookie that is ever set: which ones, and how a browser is told to keep them."""
 
 from http.cookies import SimpleCookie
+from uuid import UUID
 
 import pytest
 
@@ -57,6 +58,25 @@ async def test_every_cookie_is_out_of_scripts_reach_and_for_this_site(
         assert not morsel["domain"]
         assert bool(morsel["secure"]) is is_secure
         said = morsel.value if name == "said" else said
+
+
+async def test_what_a_browser_is_known_by_is_a_random_key_and_numbers_of_tickets(
+    people: MakePerson, serve: Serve, api: Api
+) -> None:
+    ticket = await api.open("Known browsers")
+    person = people("user", await serve(is_behind_proxy=True))
+    for headers in ({}, TLS):
+        seen = await person.send(f"/tickets/{ticket.id}/affected", headers=headers)
+        given = seen.cookies
+        assert set(given) == {"said", "browser", "affected"}
+        assert UUID(given["browser"].value).version == 4
+        assert given["affected"].value == str(ticket.id)
+        for name in ("browser", "affected"):
+            assert given[name]["httponly"]
+            assert given[name]["samesite"] == "Lax"
+            assert given[name]["path"] == "/"
+            assert not given[name]["domain"]
+            assert bool(given[name]["secure"]) is bool(headers)
 
 
 async def test_looking_and_failing_set_no_cookie(people: MakePerson, api: Api) -> None:

@@ -39,6 +39,10 @@ FORMS = {
     "/tickets/{id}/messages": {"text": "from another site"},
     "/tickets/{id}/typing": {"page": "0123456789abcdef"},
     "/tickets/{id}/duplicate": {"of": "1"},
+    "/tickets/{id}/affected": {},
+    "/replies": {"title": "From another site", "text": "from another site"},
+    "/replies/{id}": {"title": "From another site", "text": "from another site"},
+    "/replies/{id}/delete": {},
 }
 
 
@@ -69,7 +73,10 @@ async def test_another_site_changes_nothing(
 
 async def _kept(api: Api, ticket_id: int) -> list[Any]:
     place = f"/tickets/{ticket_id}"
-    addresses = (place, f"{place}/messages", f"{place}/history", "/tickets/counts")
+    addresses = (
+        *(place, f"{place}/messages", f"{place}/history"),
+        *("/tickets/counts", "/replies"),
+    )
     return [await api.ask("GET", address) for address in addresses]
 
 
@@ -104,7 +111,7 @@ async def test_no_get_changes_anything(people: MakePerson, api: Api) -> None:
     for path in ("", "?status=active", "?text=x&version=1"):
         await person.see(f"/tickets/{ticket.id}{path}")
     for address, form in FORMS.items():
-        if address in ("/tickets", "/leave", "/enter"):
+        if address in ("/tickets", "/leave", "/enter", "/replies", "/replies/{id}"):
             continue
         seen = await person.see(address.replace("{id}", str(ticket.id)), params=form)
         assert seen.status == 405

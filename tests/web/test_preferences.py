@@ -53,6 +53,8 @@ async def test_a_choice_is_kept_and_counts_more_than_the_browser(user: Person) -
         ("{here}", "/"),
         ("{here}tickets/12/messages", "/tickets/12"),
         ("{here}tickets/12/similar", "/tickets/12/similar"),
+        ("{here}replies/3", "/replies"),
+        ("{here}replies/3/delete", "/replies"),
         ("{here}analytics/unclosed?last=3&unit=days", "/analytics/unclosed?last=3&unit=days"),
         ("http://[", "/tickets"),
     ],

@@ -125,6 +125,7 @@ async def test_a_conflict_shows_both_texts(user: Person, api: Api, htmx: bool) -
     assert seen.status == 409
     assert seen.typed("editor-text") == "Mine"
     assert "It says now Theirs" in seen.text
+    assert "<mark>Theirs</mark>" in seen.html
     assert (await api.fetch(ticket.id)).description == "Theirs"
     fields = {name: seen.field(name, EDITOR) for name in ("version", "was")}
     assert (await user.send(f"{place}/description", text="Both", **fields)).status == 303
@@ -208,3 +209,67 @@ async def test_a_live_update_brings_only_what_is_new(user: Person, api: Api) -> 
     assert "news" in fragment.text
     assert "reply" not in targets(fragment.html)
     assert fragment.field("seen") == "2"
+
+
+@pytest.mark.parametrize("htmx", [False, True])
+async def test_in_a_conflict_their_text_can_be_taken(user: Person, api: Api, htmx: bool) -> None:
+    ticket = await api.open("Original")
+    place = f"/tickets/{ticket.id}"
+    await api.edit(ticket, description="Theirs")
+    seen = await user.send(f"{place}/description", text="Mine", version="1", was="")
+    assert "Take theirs" in seen.text
+    fields = {name: seen.field(name, EDITOR) for name in ("version", "was")}
+    taken = await user.send(f"{place}/description", text="Mine", theirs="1", htmx=htmx, **fields)
+    if htmx:
+        assert taken.typed("editor-text") == "Theirs"
+        assert '<summary id="editor-summary" autofocus>' in taken.html
+    else:
+        assert (taken.status, taken.location) == (303, place)
+    assert (await api.fetch(ticket.id)).version == 2
+
+
+async def test_an_update_says_who_changed_the_description_and_when(user: Person, api: Api) -> None:
+    ticket = await api.open("Before")
+    place = f"/tickets/{ticket.id}"
+    was = (await user.see(place)).field("was", EDITOR)
+    await api.edit(ticket, description="After")
+    fragment = await user.see(f"{place}?seen=1", htmx=True)
+    assert "changed" in targets(fragment.html)
+    assert re.search(r"Changed at \d+:\d\d:\d\d by Helpdesk while you write", fragment.text)
+    assert 'id="changed" class="notice" hidden data-was="' in fragment.html
+    assert f'hidden data-was="{was}"' not in fragment.html
+
+
+async def test_a_ticket_says_how_old_it_is_and_whose_turn_it_is(
+    user: Person, helpdesk: Person, api: Api
+) -> None:
+    ticket = await api.open("Whose turn")
+    place = f"/tickets/{ticket.id}"
+
+    async def seen(words: str, for_helpdesk: str) -> None:
+        assert words in (await user.see(place)).text
+        assert for_helpdesk in (await helpdesk.see(place)).text
+
+    await seen("Waiting for helpdesk since 1 minute", "Waiting for us since 1 minute")
+    assert "just now" in (await user.see(place)).text
+    await api.move(ticket.id, "active")
+    await seen("Helpdesk works on it.", "Nobody waits for an answer.")
+    await api.say(ticket.id, "Which room?")
+    await seen("Helpdesk has answered.", "now it is the reporter’s turn")
+    await api.say(ticket.id, "Room 7", "user")
+    await seen("Waiting for helpdesk since", "Waiting for us since")
+    await api.move(ticket.id, "closed")
+    assert "Nobody has to do anything any more." in (await helpdesk.see(place)).text
+
+
+async def test_one_click_corrects_the_category(helpdesk: Person, api: Api) -> None:
+    ticket = await api.open("One click")
+    place = f"/tickets/{ticket.id}"
+    page = await helpdesk.see(place)
+    assert 'name="category" value="technical_it" formnovalidate aria-pressed="true"' in page.html
+    fields = {name: page.field(name, 'id="actions"') for name in ("version", "was")}
+    # As browsers send it: what the field says, then the button that was pressed.
+    sent = [*fields.items(), ("category", "technical_it"), ("category", "facility_management")]
+    saved = await helpdesk.ask("POST", f"{place}/category", data=sent)
+    assert saved.status == 303
+    assert (await api.fetch(ticket.id)).category == "facility_management"

@@ -13,6 +13,7 @@ from contracts.messages import Classification
 from contracts.rest import SimilarTicket
 from contracts.vocabulary import Role
 from web.abandoned import while_awaited
+from web.browser import find_affected
 from web.classify import find_category
 from web.keys import RENDERER, RPC, TICKET_API
 from web.render import Page, html_response
@@ -28,6 +29,7 @@ TEXT_MAX_CHARACTERS = 1_000
 class HintsPage(Page):
     guess: Classification | None = None
     similar: tuple[SimilarTicket, ...] = ()
+    affected: tuple[int, ...] = ()
     now: datetime
 
 
@@ -38,7 +40,7 @@ async def show(request: web.Request) -> web.Response:
     """
     role = require_role(request)
     text = request.query.get("text", "").strip()[:TEXT_MAX_CHARACTERS]
-    page = HintsPage(role=role, now=datetime.now(UTC))
+    page = HintsPage(role=role, affected=tuple(find_affected(request)), now=datetime.now(UTC))
     if len(text) >= TEXT_MIN_CHARACTERS:
         page = await while_awaited(request, _load(request, page, role, text))
     return html_response(request, request.app[RENDERER].page("hints.html", page))

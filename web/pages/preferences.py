@@ -15,8 +15,8 @@ CHOICES = {
     "language": (LANGUAGE_COOKIE, frozenset(Language)),
     "theme": (THEME_COOKIE, frozenset(Theme)),
 }
-# What is left of the address when a form was answered with a page: its ticket's page.
-_POSTED = re.compile(r"(/tickets/[0-9]+)/(?!similar)\w+")
+# What is left of the address when a form was answered with a page: the page with the form.
+_POSTED = re.compile(r"(/tickets/[0-9]+|/replies)/(?!similar)[\w/]+")
 
 
 async def choose(request: web.Request) -> web.Response:

@@ -5,19 +5,26 @@ that the change concerns. Text that is being typed is never replaced.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 
 from aiohttp import web
 
-from contracts.fields import ID_MAX
 from contracts.rest import Ticket
 from contracts.vocabulary import Role
 from web.around import find_around, find_similar
 from web.forms import key_of, read_form, read_number
 from web.i18n import gettext as _
 from web.keys import RENDERER, TICKET_API
+from web.pages.ticket_answers import (
+    again,
+    blocks,
+    closed_response,
+    done,
+    load_whole,
+    read_ticket_id,
+)
 from web.pages.ticket_page import (
     LIVE_BLOCKS,
     TEMPLATE,
@@ -25,40 +32,33 @@ from web.pages.ticket_page import (
     Marking,
     Reply,
     SimilarPage,
-    TicketPage,
     category_digest,
     description_digest,
     digest,
-    load_page,
-    make_closed_page,
     make_editor,
     news_of,
 )
 from web.refusals import say_field, say_text
-from web.render import blocks_response, html_response, page_response, partial, wants_fragment
+from web.render import html_response, page_response, partial, wants_fragment
 from web.role import require_helpdesk, require_role
-from web.said import find_said, forget_said, redirect, sentence
+from web.said import find_said, forget_said
 from web.ticket_api import ApiError
 
 # Each try loses against one more change in between; people never get near that.
 EDIT_TRIES = 4
-# Where the focus goes after a change that takes away the button that was pressed.
-FOCUS_AFTER = {"description": "editor"} | dict.fromkeys(
-    ("active", "closed", "duplicate", "no duplicate"), "title"
-)
 
 
 async def show(request: web.Request) -> web.Response:
     """Show the ticket; htmx gets what is new after the version that it has `seen`."""
-    role, ticket_id = require_role(request), _ticket_id(request)
+    role, ticket_id = require_role(request), read_ticket_id(request)
     try:
-        page = await load_page(request.app, role, ticket_id)
+        page = await load_whole(request, role, ticket_id)
     except ApiError as error:
-        return _closed_response(request, role, ticket_id, error)
+        return closed_response(request, role, ticket_id, error)
     if wants_fragment(request):
         if page.ticket.version <= read_number(request.query.get("seen")):
             return web.Response(status=204)
-        return _blocks(request, replace(page, said=news_of(page)), LIVE_BLOCKS)
+        return blocks(request, replace(page, said=news_of(page)), LIVE_BLOCKS)
     said = find_said(request)
     response = page_response(request, TEMPLATE, replace(page, said=said))
     if said:
@@ -68,11 +68,11 @@ async def show(request: web.Request) -> web.Response:
 
 async def show_similar(request: web.Request) -> web.Response:
     """Show the ticket with the tickets that are most like it; htmx gets these alone."""
-    role, ticket_id = require_helpdesk(request), _ticket_id(request)
+    role, ticket_id = require_helpdesk(request), read_ticket_id(request)
     api = request.app[TICKET_API]
     if not wants_fragment(request):
         page, similar = await asyncio.gather(
-            load_page(request.app, role, ticket_id), find_similar(api, role, ticket_id)
+            load_whole(request, role, ticket_id), find_similar(api, role, ticket_id)
         )
         page = replace(page, similar=similar, is_compared=True)
         return page_response(request, TEMPLATE, page)
@@ -92,27 +92,29 @@ async def show_similar(request: web.Request) -> web.Response:
 
 async def edit_description(request: web.Request) -> web.Response:
     """Save the description; where somebody else saved another one meanwhile, show both."""
-    role, ticket_id = require_role(request), _ticket_id(request)
+    role, ticket_id = require_role(request), read_ticket_id(request)
     form = await read_form(request)
     text = form.get("text", "")
+    if "theirs" in form:  # what somebody else saved stands already
+        return await done(request, role, ticket_id, "theirs", ["editor"])
     try:
         await _edit(request, role, ticket_id, form, description_digest, description=text)
     except ApiError as error:
         problem = error.problem
         if problem.status == 412 and problem.ticket:
             editor = make_editor(problem.ticket, text=text, theirs=problem.ticket.description)
-            return await _again(request, role, ticket_id, 409, ["editor"], editor=editor)
+            return await again(request, role, ticket_id, 409, ["editor"], editor=editor)
         if problem.status == 422:
             version, was = read_number(form.get("version")), form.get("was", "")
             editor = Editor(text, version, was, say_text(problem))
-            return await _again(request, role, ticket_id, 422, ["editor"], editor=editor)
+            return await again(request, role, ticket_id, 422, ["editor"], editor=editor)
         raise
-    return await _done(request, role, ticket_id, "description", ["editor"])
+    return await done(request, role, ticket_id, "description", ["editor"])
 
 
 async def correct_category(request: web.Request) -> web.Response:
     """Set the category; the ticket service takes it from helpdesk only."""
-    role, ticket_id = require_role(request), _ticket_id(request)
+    role, ticket_id = require_role(request), read_ticket_id(request)
     form = await read_form(request)
     try:
         await _edit(
@@ -122,45 +124,55 @@ async def correct_category(request: web.Request) -> web.Response:
         if error.problem.status != 412:
             raise
         alert = _("Somebody else changed the category meanwhile. Please look again.")
-        return await _again(request, role, ticket_id, 409, LIVE_BLOCKS, alert=alert)
-    return await _done(request, role, ticket_id, "category")
+        return await again(request, role, ticket_id, 409, LIVE_BLOCKS, alert=alert)
+    return await done(request, role, ticket_id, "category")
 
 
 async def move(request: web.Request) -> web.Response:
     """Move the ticket one step forward; the ticket service takes it from helpdesk only."""
-    role, ticket_id = require_role(request), _ticket_id(request)
+    role, ticket_id = require_role(request), read_ticket_id(request)
     form = await read_form(request)
     ticket = await request.app[TICKET_API].move(role, ticket_id, form.get("status", ""))
-    return await _done(request, role, ticket_id, ticket.status.value)
+    return await done(request, role, ticket_id, ticket.status.value)
 
 
 async def send_message(request: web.Request) -> web.Response:
     """Add a message; the same form and text again add it once."""
-    role, ticket_id = require_role(request), _ticket_id(request)
+    role, ticket_id = require_role(request), read_ticket_id(request)
     form = await read_form(request)
     text, key = form.get("text", ""), form.get("key", "")
+    if "insert" in form:
+        reply = Reply(key, await _insert_canned(request, role, text, form.get("reply")))
+        return await again(request, role, ticket_id, 200, ["reply"], reply=reply)
     try:
         await request.app[TICKET_API].send_message(role, ticket_id, text, key_of(key, text))
     except ApiError as error:
         if error.problem.status != 422:
             raise
         reply = Reply(key, text, say_text(error.problem))
-        return await _again(request, role, ticket_id, 422, ["reply"], reply=reply)
-    return await _done(request, role, ticket_id, "message", ["reply"])
+        return await again(request, role, ticket_id, 422, ["reply"], reply=reply)
+    return await done(request, role, ticket_id, "message", ["reply"])
+
+
+async def _insert_canned(request: web.Request, role: Role, text: str, wanted: str | None) -> str:
+    """Return a text with a canned reply after it; pages with scripts put it at the caret."""
+    replies = await request.app[TICKET_API].replies(role)
+    bodies = [reply.body for reply in replies if reply.id == read_number(wanted)]
+    return "\n\n".join(filter(None, [text.strip(), *bodies]))
 
 
 async def mark_duplicate(request: web.Request) -> web.Response:
     """Say of which ticket this one is a duplicate, or with an empty number that it is none."""
-    role, ticket_id = require_role(request), _ticket_id(request)
+    role, ticket_id = require_role(request), read_ticket_id(request)
     number = (await read_form(request)).get("of", "").strip()
     original_id = read_number(number.removeprefix("#"))
     api = request.app[TICKET_API]
     if not number:
         await api.unmark_duplicate(role, ticket_id)
-        return await _done(request, role, ticket_id, "no duplicate")
+        return await done(request, role, ticket_id, "no duplicate")
     if not original_id:
         marking = Marking(number, _("Type the number of a ticket, such as 12."))
-        return await _again(request, role, ticket_id, 422, ["twins"], marking=marking)
+        return await again(request, role, ticket_id, 422, ["twins"], marking=marking)
     try:
         await api.mark_duplicate(role, ticket_id, original_id)
     except ApiError as error:
@@ -170,8 +182,8 @@ async def mark_duplicate(request: web.Request) -> web.Response:
             raise
         why = _("That is not possible: %(reasons)s.") % {"reasons": "; ".join(reasons)}
         marking = Marking(number, why)
-        return await _again(request, role, ticket_id, problem.status, ["twins"], marking=marking)
-    return await _done(request, role, ticket_id, "duplicate")
+        return await again(request, role, ticket_id, problem.status, ["twins"], marking=marking)
+    return await done(request, role, ticket_id, "duplicate")
 
 
 async def _edit(
@@ -201,69 +213,3 @@ async def _edit(
             if field_of(current) != form.get("was") or not tries_left:
                 raise
             version = current.version
-
-
-def _blocks(
-    request: web.Request,
-    page: TicketPage,
-    names: Sequence[str],
-    replaced: Sequence[str] = (),
-    status: int = 200,
-) -> web.Response:
-    return blocks_response(request, TEMPLATE, page, names, replaced=replaced, status=status)
-
-
-async def _done(
-    request: web.Request, role: Role, ticket_id: int, said: str, replaced: Sequence[str] = ()
-) -> web.Response:
-    """Answer a change that was made; `replaced` are the forms that start afresh."""
-    if not wants_fragment(request):
-        return redirect(request, f"/tickets/{ticket_id}", said)
-    page = await load_page(request.app, role, ticket_id)
-    page = replace(page, said=sentence(said), focus=FOCUS_AFTER.get(said, ""))
-    names = dict.fromkeys((*LIVE_BLOCKS, *replaced))
-    return _blocks(request, page, list(names), replaced)
-
-
-async def _again(
-    request: web.Request,
-    role: Role,
-    ticket_id: int,
-    status: int,
-    names: Sequence[str],
-    *,
-    editor: Editor | None = None,
-    reply: Reply | None = None,
-    marking: Marking | None = None,
-    alert: str = "",
-) -> web.Response:
-    """Answer a change that was not made, with the typed text."""
-    page = await load_page(request.app, role, ticket_id)
-    page = replace(
-        page,
-        editor=editor or page.editor,
-        reply=reply or page.reply,
-        marking=marking or page.marking,
-        alert=alert,
-    )
-    if wants_fragment(request):
-        return _blocks(request, page, names, () if alert else names, status)
-    return page_response(request, TEMPLATE, page, status=status)
-
-
-def _closed_response(
-    request: web.Request, role: Role, ticket_id: int, error: ApiError
-) -> web.Response:
-    """Answer a user who looks at a closed ticket: that it was closed, and when, is all."""
-    page = make_closed_page(role, ticket_id, error)
-    if wants_fragment(request):
-        # A text that is being typed stays where it is; it can still be copied.
-        return blocks_response(request, "closed.html", page, LIVE_BLOCKS)
-    return page_response(request, "closed.html", page)
-
-
-def _ticket_id(request: web.Request) -> int:
-    ticket_id = int(request.match_info["id"])
-    if ticket_id > ID_MAX:
-        raise web.HTTPNotFound
-    return ticket_id

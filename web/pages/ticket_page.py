@@ -11,10 +11,13 @@ from secrets import token_hex
 from uuid import uuid4
 
 from aiohttp import web
+from markupsafe import Markup
 
-from contracts.rest import SimilarTicket, Ticket
-from contracts.vocabulary import Category, Role, Status
+from contracts.rest import HistoryItem, SimilarTicket, Ticket
+from contracts.rest import Reply as CannedReply
+from contracts.vocabulary import Action, Category, Role, Status
 from web.around import Around, find_around, may_be_marked
+from web.differences import mark_changes
 from web.filters import deed, label
 from web.i18n import gettext as _
 from web.keys import BECAUSE, LIVE, TICKET_API
@@ -25,7 +28,7 @@ TEMPLATE = "ticket.html"
 # What a live update replaces: everything but the box for a new message. The browser leaves an
 # open editor alone too (`morphSkip` in base.html).
 LIVE_BLOCKS = (
-    *("head", "freshness", "description", "because", "editor"),
+    *("head", "freshness", "description", "because", "changed", "editor"),
     *("actions", "twins", "thread", "history"),
 )
 
@@ -43,6 +46,11 @@ class Editor:
     was: str
     error: str = ""
     theirs: str | None = None
+
+    @property
+    def theirs_marked(self) -> Markup:
+        """Return their text with the words marked that the typed one does not have there."""
+        return mark_changes(self.text, self.theirs or "")
 
     @property
     def is_open(self) -> bool:
@@ -79,6 +87,8 @@ class TicketPage(Page):
     editor: Editor
     reply: Reply
     marking: Marking = Marking()
+    canned: tuple[CannedReply, ...] = ()
+    is_affected: bool = False
     now: datetime
     since: int
     page_id: str = field(default_factory=lambda: token_hex(8))
@@ -88,6 +98,22 @@ class TicketPage(Page):
     @property
     def category_was(self) -> str:
         return category_digest(self.ticket)
+
+    @property
+    def description_was(self) -> str:
+        return description_digest(self.ticket)
+
+    @property
+    def last_edit(self) -> HistoryItem | None:
+        """Return when and by whom the description was edited last."""
+        edits = (i for i in self.thread.history if i.action is Action.DESCRIPTION_EDITED)
+        return max(edits, key=lambda item: item.version, default=None)
+
+    @property
+    def is_answered(self) -> bool:
+        """Tell whether helpdesk spoke last."""
+        messages = self.thread.messages
+        return bool(messages) and messages[-1].author is Role.HELPDESK
 
     @property
     def is_helpdesk(self) -> bool:

@@ -41,6 +41,8 @@ FORMS = {
         N_("Describe the problem"), N_("Save description"), ("version", "was")
     ),
     "/tickets/{id}/messages": TextForm(N_("Message"), N_("Send message"), ("key",)),
+    "/replies": TextForm(N_("Text"), N_("Add reply"), ("title",)),
+    "/replies/{id}": TextForm(N_("Text"), N_("Save reply"), ("title",)),
 }
 
 

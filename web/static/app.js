@@ -1,39 +1,7 @@
-// What htmx cannot do by itself: keep drafts, say what is new in the list, say what is not live.
+// What htmx cannot do by itself: say what is new in the list, say what is not live.
 // Everything here is a convenience: the pages work without it.
 (() => {
   "use strict";
-
-  // Drafts: text that is being typed survives a reload, with the key that makes it one ticket.
-  const draftName = (box) => `draft-${box.dataset.draft}`;
-
-  addEventListener("DOMContentLoaded", () => {
-    for (const box of document.querySelectorAll("[data-draft]")) {
-      const draft = JSON.parse(sessionStorage.getItem(draftName(box)) ?? "null");
-      if (draft && !box.value) {
-        box.value = draft.text;
-        box.form.elements.key.value = draft.key;
-      }
-    }
-  });
-
-  addEventListener("input", ({ target: box }) => {
-    if (!box.dataset?.draft) return;
-    const draft = { text: box.value, key: box.form.elements.key.value };
-    sessionStorage.setItem(draftName(box), JSON.stringify(draft));
-  });
-
-  addEventListener("htmx:after:request", ({ target: form, detail: { ctx } }) => {
-    if (form.tagName !== "FORM" || ctx.response.status >= 400) return;
-    const box = form.querySelector("[data-draft]");
-    if (box) sessionStorage.removeItem(draftName(box));
-  });
-
-  addEventListener("htmx:error", ({ detail: { ctx } }) => {
-    if (ctx?.request.method === "POST") {
-      document.getElementById("alert").textContent =
-        "There is no connection. Your text is still here; please try again in a moment.";
-    }
-  });
 
   // Live updates never put an older state in place of a newer one.
   const isOlder = (next, now) => Number(next?.dataset?.version) < Number(now?.dataset?.version);
