@@ -4,7 +4,7 @@ Takes values and returns text in the reader's language; knows no page and asks n
 """
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
@@ -157,16 +157,17 @@ def _number(value: int, locale: Locale) -> str:
     return format_decimal(value, locale=locale)
 
 
-def mark(text: str, query: str) -> Markup:
-    """Return the text with each word of the query, also inside a word, in `<mark>`."""
-    words = sorted({re.escape(word) for word in query.split()}, key=len, reverse=True)
-    if not words:
-        return escape(text)
-    parts = re.split(f"({'|'.join(words)})", text, flags=re.IGNORECASE)
-    return Markup("").join(
-        Markup("<mark>{}</mark>").format(part) if at % 2 else escape(part)
-        for at, part in enumerate(parts)
-    )
+def mark_spans(text: str, spans: Iterable[tuple[int, int]]) -> Markup:
+    """Return the text with its spans (from, up to) in `<mark>`; what lies outside is left out."""
+    parts, at = [], 0
+    for start, end in spans:
+        parts += [escape(text[at:start]), _marked(text[start:end])]
+        at = end
+    return Markup("").join([*parts, escape(text[at:])])
+
+
+def _marked(text: str) -> Markup:
+    return Markup("<mark>{}</mark>").format(text) if text else Markup("")
 
 
 def mark_words(text: str, words: Collection[str]) -> Markup:

@@ -52,7 +52,7 @@ class Fragments:
             if is_hidden(ticket, variant):
                 html = renderer.fragment("closed_row.html", ticket=ticket)
             else:
-                html = renderer.rows([ticket], variant.role, datetime.now(UTC), "")
+                html = renderer.rows([ticket], variant.role, datetime.now(UTC))
         return partial(f"t{ticket.id}", html, "outerMorph")
 
     def facts(self, ticket: Ticket, variant: Variant) -> str:

@@ -13,7 +13,7 @@ from aiohttp import web
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import escape
 
-from contracts.rest import Ticket
+from contracts.rest import Hit, Ticket
 from contracts.vocabulary import Role
 from web import filters
 from web.assets import Assets
@@ -70,7 +70,7 @@ class Renderer:
             "percent": filters.percent,
             "number": filters.number,
             "likeness": filters.likeness,
-            "mark": filters.mark,
+            "mark_spans": filters.mark_spans,
             "mark_words": filters.mark_words,
             "local_time": clock.local_time,
             "moment": clock.moment,
@@ -89,14 +89,21 @@ class Renderer:
         }
         self._rows: OrderedDict[_RowKey, str] = OrderedDict()
 
-    def rows(self, tickets: Iterable[Ticket], role: Role, now: datetime, query: str) -> str:
-        """Return the rows of a list.
+    def rows(
+        self,
+        tickets: Iterable[Ticket],
+        role: Role,
+        now: datetime,
+        hits: Iterable[Hit] | None = None,
+    ) -> str:
+        """Return the rows of a list, with what was found in each where `hits` say it.
 
         Rendering is the ceiling of a list (FIGURES.md), so a row is kept as long as its ticket's
         version and what it says of time stay the same; one with marked words is not worth keeping.
         """
-        if query:
-            return "".join(self._row(ticket, role, now, query) for ticket in tickets)
+        if hits is not None:
+            pairs = zip(tickets, hits, strict=True)
+            return "".join(self._row(ticket, role, now, hit) for ticket, hit in pairs)
         parts = []
         language = current_language()
         for ticket in tickets:
@@ -106,7 +113,7 @@ class Renderer:
             key = (ticket.id, ticket.version, role, language, age, wait)
             row = self._rows.get(key)
             if row is None:
-                row = self._rows[key] = self._row(ticket, role, now, "")
+                row = self._rows[key] = self._row(ticket, role, now)
                 if len(self._rows) > ROWS_MAX:
                     self._rows.popitem(last=False)
             else:
@@ -114,9 +121,9 @@ class Renderer:
             parts.append(row)
         return "".join(parts)
 
-    def _row(self, ticket: Ticket, role: Role, now: datetime, query: str) -> str:
+    def _row(self, ticket: Ticket, role: Role, now: datetime, hit: Hit | None = None) -> str:
         row = self._environment.get_template("row.html")
-        return row.render(ticket=ticket, role=role, now=now, query=query)
+        return row.render(ticket=ticket, role=role, now=now, hit=hit)
 
     def page(self, template: str, page: object) -> str:
         """Return the whole page."""

@@ -52,15 +52,19 @@ def test_every_word_of_the_vocabulary_has_its_own_label() -> None:
 
 @given(st.text(), st.lists(st.text()))
 def test_marked_text_is_the_text_and_safe(text: str, words: list[str]) -> None:
-    for marked in (filters.mark(text, " ".join(words)), filters.mark_words(text, words)):
+    spans = [(2, 4), (4, 5), (8, 200)]
+    for marked in (filters.mark_spans(text, spans), filters.mark_words(text, words)):
         bare = marked.replace("<mark>", "").replace("</mark>", "")
         assert Markup(bare).unescape() == Markup(filters.escape(text)).unescape()
         assert "<" not in bare
 
 
-def test_found_words_are_marked_also_inside_words() -> None:
-    assert filters.mark("The Printer prints", "print") == (
-        "The <mark>Print</mark>er <mark>print</mark>s"
+def test_what_was_found_is_marked_where_it_is_shown() -> None:
+    assert filters.mark_spans("A <Printer> prints", [(3, 8), (12, 17)]) == (
+        "A &lt;<mark>Print</mark>er&gt; <mark>print</mark>s"
+    )
+    assert filters.mark_spans("A title that is c…", [(2, 7), (40, 45)]) == (
+        "A <mark>title</mark> that is c…"
     )
 
 

@@ -220,3 +220,22 @@ async def test_a_ticket_stays_a_link(helpdesk: Person, api: Api) -> None:
     # Without a script the category is corrected on the ticket's page.
     assert f'href="/tickets/{ticket.id}#category"' in seen.html
     assert 'id="category"' in (await helpdesk.see(f"/tickets/{ticket.id}")).html
+
+
+async def test_what_is_found_in_a_message_is_shown_with_its_place(
+    helpdesk: Person, user: Person, api: Api
+) -> None:
+    word = f"q{uuid4().hex[:12]}"
+    ticket = await api.open("The heating\nwas cold")
+    await api.say(ticket.id, "Is it <cold> still?")
+    await api.say(ticket.id, f"A plumber named {word} comes.")
+    titled = await api.open(f"No {word} came")
+    for person in (helpdesk, user):
+        seen = await person.see(f"/tickets?q={word}")
+        assert shown(seen) == [titled.id, ticket.id]
+        excerpt = f"A plumber named <mark>{word}</mark> comes."
+        assert excerpt in seen.html
+        assert "in message 2 by Helpdesk" in seen.text
+        assert f"No <mark>{word}</mark> came" in seen.html
+        # What the title says is not said twice.
+        assert seen.html.count('class="excerpt"') == 1

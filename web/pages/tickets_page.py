@@ -236,7 +236,7 @@ async def load_page(
         return replace(page, alert=f"{sentence} {reasons or say_problem(error.problem)}")
     return replace(
         page,
-        rows=request.app[RENDERER].rows(found.items, role, page.now, filters.q),
+        rows=request.app[RENDERER].rows(found.items, role, page.now, found.hits),
         shown=filters.before + len(found.items),
         next=found.next and replace(filters, cursor=found.next, rows=0).address,
         counts=counts,
@@ -251,6 +251,7 @@ async def _fetch(api: TicketApi, role: Role, filters: Filters) -> TicketPage:
         params = [*filters.for_api(), ("limit", str(min(missing, PAGE_MAX_ITEMS)))]
         params += [("cursor", found.next)] if found.next else []
         page = await api.list_tickets(role, params)
-        found = TicketPage(items=[*found.items, *page.items], next=page.next)
+        hits = page.hits and [*(found.hits or ()), *page.hits]
+        found = TicketPage(items=[*found.items, *page.items], hits=hits, next=page.next)
         missing = missing - len(page.items) if page.next else 0
     return found
