@@ -46,6 +46,10 @@ bench-live: ## events in thousands of open pages; ARGS="--streams 5000"
 	@deploy/local/install.sh test
 	@$(PYTHON_IN_VENV) -m deploy.local --throwaway -- $(PYTHON_IN_VENV) -m bench.live $(ARGS)
 
+bench-search: ## words among many tickets; ARGS="--tickets 1000000"
+	@deploy/local/install.sh test
+	@$(PYTHON_IN_VENV) -m deploy.local --throwaway --durable --servers-only -- $(PYTHON_IN_VENV) -m bench.search $(ARGS)
+
 overload: ## five times what can be served, then recovery; ARGS="--minutes 10"
 	@deploy/local/install.sh test
 	@$(PYTHON_IN_VENV) -m deploy.local --throwaway --durable -- $(PYTHON_IN_VENV) -m bench.overload $(ARGS)
@@ -83,4 +87,4 @@ messages: ## bring the translations in */locale up to date with the sentences
 train: ## train the classifier from its sentences
 	@$(PYTHON_IN_VENV) -m classifier_svc.train
 
-.PHONY: help run test lint demo bench bench-classify bench-similar bench-live lighthouse screenshots retrain overload faults backup restore dead-letters env lock messages train
+.PHONY: help run test lint demo bench bench-classify bench-similar bench-live bench-search lighthouse screenshots retrain overload faults backup restore dead-letters env lock messages train

@@ -1,6 +1,6 @@
 """Bodies of the ticket service's REST interface, under `/v1`."""
 
-from typing import Any
+from typing import Any, TypeAlias
 
 from pydantic import Field
 
@@ -86,10 +86,38 @@ class Reply(Record):
     body: str
 
 
+Span: TypeAlias = tuple[int, int]
+
+
+class Hit(Record):
+    """Where a ticket has the words of a search; the spans are those to mark.
+
+    `excerpt` is a piece of at most 160 characters of the description or, where `message_id` says
+    so, of a message, as it was written; it begins at the character `start`. Spans count characters
+    (Unicode code points): from, and up to but not with; those of `title_spans` in the title, those
+    of `spans` in the excerpt.
+    """
+
+    ticket_id: Id
+    in_title: bool = Field(description="The title alone has every word.")
+    title_spans: list[Span]
+    message_id: Id | None
+    message_number: int | None = Field(ge=1, description="Its place in the thread, from 1.")
+    author: Role | None
+    excerpt: str
+    start: int = Field(ge=0)
+    is_cut: bool = Field(description="More text follows behind the excerpt.")
+    spans: list[Span]
+
+
 class TicketPage(Record):
-    """A keyset page; `next` is the cursor of the following one, None on the last."""
+    """A keyset page; `next` is the cursor of the following one, None on the last.
+
+    `hits` has one for each item, in their order, where words were looked for.
+    """
 
     items: list[Ticket]
+    hits: list[Hit] | None = None
     next: str | None
 
 

@@ -43,8 +43,8 @@ def _to_utc(value: datetime) -> datetime:
         raise PydanticCustomError("year", "must be between the years 1 and 9999") from None
 
 
-def _split_words(value: str) -> tuple[str, ...]:
-    return tuple(clean_text(value, SEARCH_MAX_CHARACTERS).split()) if value.strip() else ()
+def _clean_search(value: str) -> str | None:
+    return clean_text(value, SEARCH_MAX_CHARACTERS) if value.strip() else None
 
 
 def _decode(value: str) -> Cursor:
@@ -98,14 +98,15 @@ class ListQuery(Query):
         Field(description="Any of these; `none` finds tickets without a category."),
     ] = ()
     q: Annotated[
-        tuple[str, ...],
-        BeforeValidator(_split_words),
+        str | None,
+        BeforeValidator(_clean_search),
         _text_parameter(
-            "Words that all occur, in any order and also as parts of words, in the description or"
-            " in one message.",
+            "Words that all occur in the description or the messages, in any order, whatever their"
+            " case and accents: from three letters on also as parts of words, shorter ones where a"
+            " word begins; mistyped ones stand for what is near and more usual. `hits` says where.",
             maxLength=SEARCH_MAX_CHARACTERS,
         ),
-    ] = ()
+    ] = None
     opened_from: Annotated[
         InstantParameter | None,
         _text_parameter("Opened at this instant or later.", format="date-time"),

@@ -1,8 +1,9 @@
-"""SQL over many tickets: pages, searches, similar ones, counts and the export."""
+"""SQL over many tickets: pages, similar ones, counts, the export; searches are in `found.py`."""
 
 # ruff: noqa: S608 - what is put together here are constants; every value is a parameter
 
 from collections.abc import AsyncIterator, Sequence
+from typing import NamedTuple
 
 from contracts.rest import Counts, SimilarTicket, Ticket
 from ticket_svc.cursor import Value
@@ -13,7 +14,6 @@ from ticket_svc.store import TICKET_COLUMNS, to_ticket
 # What is typed beyond this costs time and finds nothing more.
 SIMILAR_TEXT_CHARACTERS = 300
 EXPORT_BATCH_ROWS = 1_000
-_FIRST_SEARCH_PARAMETER = 8
 # What a page is sorted by, worded as in its index, and where it starts: behind the cursor's ticket
 # ($3 its value, $4 its id), or, without a cursor ($4 is 0), before all.
 _ORDERS: dict[Sort, tuple[str, str]] = {
@@ -29,87 +29,75 @@ _ORDERS: dict[Sort, tuple[str, str]] = {
 }
 
 
-async def list_tickets(
-    connection: Connection, query: ListQuery, statuses: Sequence[str], categories: Sequence[str]
-) -> list[Ticket]:
-    """Return a page, and one ticket more where another page follows.
+class Page(NamedTuple):
+    """A part of the tickets in an order, as SQL; `bounds` are its parameters from $3 on."""
 
-    `statuses` and `categories` are the wanted ones, each at least one; NO_CATEGORY is one too.
-    """
-    descending = query.sort.startswith("-")
-    comparison, direction = ("<", "DESC") if descending else (">", "ASC")
-    sorted_by, beginning = _ORDERS[query.sort]
-    start: Value
-    if query.cursor:
-        start, start_id = query.cursor.value, query.cursor.ticket_id
-    elif sorted_by == "opened_at":
-        # Said as a place to start, or PostgreSQL would read all that lies before the period.
-        start, start_id = query.opened_to if descending else query.opened_from, 0
-    else:
-        start, start_id = None, 0
-    order = f"ORDER BY {sorted_by} {direction}, id {direction} LIMIT $7"
-    within = (
-        f"({sorted_by}, id) {comparison} ({beginning}, $4)"
-        " AND opened_at >= coalesce($5, '-infinity'::timestamptz)"
-        " AND opened_at < coalesce($6, 'infinity'::timestamptz)"
-    )
-    arguments = (
-        statuses,
-        categories,
-        start,
-        start_id,
-        query.opened_from,
-        query.opened_to,
-        query.limit + 1,
-    )
-    if query.q:
-        sql = _search_sql(within, order, len(query.q))
-        # Planned anew each time: the best way depends on how common these very words are.
-        statement = await connection.prepare(sql)
-        rows = await statement.fetch(*arguments, *map(_containing, query.q))
-    else:
-        rows = await connection.fetch(_page_sql(within, order), *arguments)
-    return [to_ticket(row) for row in rows]
+    statuses: Sequence[str]
+    categories: Sequence[str]
+    sorted_by: str
+    direction: str
+    within: str
+    bounds: tuple[Value, ...]
+    limit: int
+
+    @classmethod
+    def of(cls, query: ListQuery, statuses: Sequence[str], categories: Sequence[str]) -> "Page":
+        """Return what a query wants; one ticket more tells whether another page follows.
+
+        `statuses` and `categories` are the wanted ones, each at least one; NO_CATEGORY is one too.
+        """
+        descending = query.sort.startswith("-")
+        comparison, direction = ("<", "DESC") if descending else (">", "ASC")
+        sorted_by, beginning = _ORDERS[query.sort]
+        start: Value
+        if query.cursor:
+            start, start_id = query.cursor.value, query.cursor.ticket_id
+        elif sorted_by == "opened_at":
+            # Said as a place to start, or PostgreSQL would read all that lies before the period.
+            start, start_id = query.opened_to if descending else query.opened_from, 0
+        else:
+            start, start_id = None, 0
+        limit = query.limit + 1
+        return cls(
+            statuses,
+            categories,
+            sorted_by,
+            direction,
+            f"({sorted_by}, id) {comparison} ({beginning}, $4)"
+            " AND opened_at >= coalesce($5, '-infinity'::timestamptz)"
+            " AND opened_at < coalesce($6, 'infinity'::timestamptz)",
+            (start, start_id, query.opened_from, query.opened_to, limit),
+            limit,
+        )
+
+    def order(self, value: str, ticket_id: str = "id") -> str:
+        """Return the ORDER BY for columns of these names."""
+        return f"ORDER BY {value} {self.direction}, {ticket_id} {self.direction}"
 
 
-def _page_sql(within: str, order: str) -> str:
+async def list_tickets(connection: Connection, page: Page) -> list[Ticket]:
+    """Return the tickets of a page."""
+    order = page.order(page.sorted_by)
     # One short index probe for each wanted pair, then the best of them: as fast with a million
     # tickets as with a hundred, whichever pairs are rare.
-    return f"""
+    rows = await connection.fetch(
+        f"""
         SELECT page.*
           FROM unnest($1::text[]) AS wanted_status
          CROSS JOIN unnest($2::text[]) AS wanted_category
          CROSS JOIN LATERAL (
             SELECT {TICKET_COLUMNS} FROM ticket
              WHERE status = wanted_status AND coalesce(category, '{NO_CATEGORY}') = wanted_category
-               AND {within}
-            {order}
+               AND {page.within}
+            {order} LIMIT $7
          ) AS page
-        {order}
-    """
-
-
-def _search_sql(within: str, order: str, words: int) -> str:
-    numbers = range(_FIRST_SEARCH_PARAMETER, _FIRST_SEARCH_PARAMETER + words)
-    in_description = " AND ".join(f"description ILIKE ${n}" for n in numbers)
-    in_body = " AND ".join(f"body ILIKE ${n}" for n in numbers)
-    wanted = (
-        f"status = ANY($1) AND coalesce(category, '{NO_CATEGORY}') = ANY($2::text[]) AND {within}"
+        {order} LIMIT $7
+        """,
+        page.statuses,
+        page.categories,
+        *page.bounds,
     )
-    return f"""
-        SELECT * FROM (
-            (SELECT {TICKET_COLUMNS} FROM ticket WHERE {wanted} AND {in_description} {order})
-            UNION
-            (SELECT {TICKET_COLUMNS} FROM ticket
-              WHERE {wanted} AND id IN (SELECT ticket_id FROM message WHERE {in_body}) {order})
-        ) AS found
-        {order}
-    """
-
-
-def _containing(word: str) -> str:
-    escaped = word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    return f"%{escaped}%"
+    return [to_ticket(row) for row in rows]
 
 
 async def list_similar(connection: Connection, text: str, limit: int) -> list[SimilarTicket]:

@@ -11,6 +11,7 @@ from contracts.rest import (
     Counts,
     EditTicket,
     History,
+    Hit,
     Message,
     Messages,
     OpenTicket,
@@ -19,7 +20,7 @@ from contracts.rest import (
     TicketPage,
 )
 from contracts.vocabulary import Category, Role, Status
-from ticket_svc import search, store
+from ticket_svc import found, search, store
 from ticket_svc.cursor import Cursor
 from ticket_svc.database import Connection, Pool, acquire
 from ticket_svc.errors import (
@@ -32,7 +33,9 @@ from ticket_svc.errors import (
     WrongStep,
     bad_field,
 )
+from ticket_svc.hits import Marker
 from ticket_svc.queries import EVERY_CATEGORY, ListQuery
+from ticket_svc.wanted import Wanted
 
 VISIBLE = {
     Role.USER: (Status.OPEN, Status.ACTIVE),
@@ -79,15 +82,28 @@ async def list_tickets(pool: Pool, role: Role, query: ListQuery) -> TicketPage:
         )
     categories: Sequence[str] = query.category or EVERY_CATEGORY
     async with acquire(pool) as connection:
-        tickets = await search.list_tickets(
-            connection, query, list(set(statuses)), list(set(categories))
-        )
+        page = search.Page.of(query, sorted(set(statuses)), sorted(set(categories)))
+        if query.q is None:
+            tickets, hits = await search.list_tickets(connection, page), None
+        else:
+            wanted = await found.list_wanted(connection, query.q)
+            tickets = await found.list_tickets(connection, page, wanted)
+            hits = await _list_hits(connection, tickets[: query.limit], wanted)
     items = tickets[: query.limit]
     if len(tickets) == len(items):
-        return TicketPage(items=items, next=None)
+        return TicketPage(items=items, hits=hits, next=None)
     last = items[-1]
     value = getattr(last, query.sort.removeprefix("-"))
-    return TicketPage(items=items, next=Cursor(query.sort, value, last.id).encode())
+    return TicketPage(items=items, hits=hits, next=Cursor(query.sort, value, last.id).encode())
+
+
+async def _list_hits(
+    connection: Connection, tickets: Sequence[Ticket], wanted: Sequence[Wanted]
+) -> list[Hit]:
+    marker = Marker(wanted)
+    elsewhere = [ticket.id for ticket in tickets if not marker.has_all(ticket.description)]
+    said = await found.list_said(connection, elsewhere, wanted) if elsewhere else {}
+    return [marker.hit(ticket, said.get(ticket.id, ())) for ticket in tickets]
 
 
 async def count_tickets(pool: Pool) -> Counts:

@@ -54,8 +54,9 @@ async def test_database_itself_refuses_what_the_rules_never_write(sql):
         assert refused.value.constraint_name == constraint, change
 
 
-async def test_migration_without_pgvector_says_so_in_one_sentence(
-    names, database, ticket_database_url
+@pytest.mark.parametrize(("extension", "before"), [("vector", "0001"), ("unaccent", "0003")])
+async def test_migration_without_an_extension_says_so_in_one_sentence(
+    names, database, ticket_database_url, extension, before
 ):
     parts = urlsplit(ticket_database_url)
     superuser = await asyncpg.connect(
@@ -65,8 +66,8 @@ async def test_migration_without_pgvector_says_so_in_one_sentence(
         password=names["POSTGRES_PASSWORD"],
         database=database,
     )
-    await superuser.execute("DROP EXTENSION vector CASCADE")
-    await superuser.execute("UPDATE tickets.alembic_version SET version_num = '0001'")
+    await superuser.execute(f"DROP EXTENSION {extension} CASCADE")
+    await superuser.execute(f"UPDATE tickets.alembic_version SET version_num = '{before}'")
     await superuser.close()
     command = [sys.executable, "-m", "ticket_svc", "migrate"]
     done = subprocess.run(
@@ -74,4 +75,5 @@ async def test_migration_without_pgvector_says_so_in_one_sentence(
     )
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
-    assert done.stderr.splitlines()[-1].startswith("The database needs the extension vector")
+    sentence = f"The database needs the extension {extension}"
+    assert done.stderr.splitlines()[-1].startswith(sentence)
