@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import os
 import random
+import runpy
 import sys
 from asyncio.subprocess import DEVNULL
 from collections.abc import AsyncIterator, Callable
@@ -18,7 +19,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import md5
-from urllib.parse import urlencode
+from pathlib import Path
+from urllib.parse import urlencode, urlsplit
 
 import aiohttp
 from tqdm import tqdm  # type: ignore[import-untyped]
@@ -28,6 +30,7 @@ from contracts.rest import TicketPage
 from contracts.vocabulary import Role
 from demo.stories import Story, stories
 from deploy.local.servers import answers_200
+from ticket_svc import migrations
 from ticket_svc.database import Connection, acquire, create_pool
 
 ROUNDS = 3
@@ -36,6 +39,12 @@ BATCH_TICKETS = 1_000
 TARGET_MS = 50.0
 FILL_TIMEOUT_SECONDS = 60
 
+MIGRATION = Path(migrations.__file__).parent / "versions" / "0004_search.py"
+WITHOUT_WORDS = """
+    ALTER TABLE ticket {0} TRIGGER ticket_words_kept;
+    ALTER TABLE message {0} TRIGGER message_words_kept
+"""
+DROP_INDEXES = "DROP INDEX ticket_text_words, word_parts"
 # Names, devices, numbers: half a million, of which those with a small number are usual.
 RARE_WORD = """
     CREATE FUNCTION bench_word(chance float8) RETURNS text LANGUAGE sql AS $$
@@ -155,19 +164,25 @@ async def _measure_all(tickets: int, seconds: float, chance: random.Random) -> i
 
 
 async def _fill(connection: Connection, tickets: int, told: list[Story], seed: int) -> None:
-    """Insert in batches, as bench.fill does and for the same reason."""
+    """Insert in batches, as bench.fill does and for the same reason; the words as a migration."""
     descriptions = [story.description for story in told]
     texts = [step.text for story in told for step in story.steps if step.text]
     await connection.execute(RARE_WORD)
     await connection.execute("SELECT setseed($1)", 1 / seed)
+    await connection.execute(f"{WITHOUT_WORDS.format('DISABLE')}; {DROP_INDEXES}")
     for start in tqdm(range(1, tickets + 1, BATCH_TICKETS), desc="fill", unit="k", leave=False):
         end = min(start + BATCH_TICKETS - 1, tickets)
         batch = (descriptions, tickets, start, end)
         await connection.execute(TICKETS, *batch, timeout=FILL_TIMEOUT_SECONDS)
         batch_messages = (texts, end, end - start + 1)
         await connection.execute(MESSAGES, *batch_messages, timeout=FILL_TIMEOUT_SECONDS)
-    await connection.execute("DROP FUNCTION bench_word")
-    await connection.execute("VACUUM (ANALYZE) ticket, message, ticket_text, word", timeout=600)
+    print("words", file=sys.stderr)
+    migration = runpy.run_path(str(MIGRATION))
+    async with connection.transaction():
+        await connection.execute(migration["BACKFILL"], timeout=None)
+        await connection.execute(migration["INDEXES"], timeout=None)
+    await connection.execute(f"{WITHOUT_WORDS.format('ENABLE')}; DROP FUNCTION bench_word")
+    await connection.execute("VACUUM (ANALYZE) ticket, message, ticket_text, word", timeout=None)
 
 
 async def _measure_kind(kind: Kind, seconds: float, chance: random.Random) -> int:
@@ -228,8 +243,10 @@ def _headers(role: Role) -> dict[str, str]:
 @asynccontextmanager
 async def _service() -> AsyncIterator[None]:
     """Run the ticket service alone: with a classifier it would ask for a vector of each ticket."""
+    port = urlsplit(os.environ["TICKET_API_URL"]).port
+    environment = os.environ | {"TICKET_PORT": str(port)}
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "ticket_svc", stderr=DEVNULL
+        sys.executable, "-m", "ticket_svc", env=environment, stderr=DEVNULL
     )
     try:
         live = f"{os.environ['TICKET_API_URL']}/health/live"

@@ -13,6 +13,12 @@ BEGIN
     RETURN NULL;
 END $$;
 
+CREATE FUNCTION tickets.fold_text(text) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $_$
+    SELECT extensions.unaccent('extensions.unaccent', lower(normalize($1, NFKC)))
+$_$;
+
 CREATE FUNCTION tickets.forget_vector() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -20,6 +26,70 @@ BEGIN
     DELETE FROM ticket_vector WHERE ticket_id = NEW.id;
     RETURN NULL;
 END $$;
+
+CREATE FUNCTION tickets.keep_description_words() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    new_words text[] := text_words(NEW.description);
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        INSERT INTO ticket_text (ticket_id, opened_at, words)
+        VALUES (NEW.id, NEW.opened_at, ' ' || array_to_string(new_words, ' ') || ' ');
+    ELSE
+        UPDATE ticket_text
+           SET opened_at = NEW.opened_at,
+               words = ' ' || array_to_string(text_words(concat_ws(E'\n', NEW.description,
+                   (SELECT string_agg(body, E'\n') FROM message WHERE ticket_id = NEW.id))), ' ')
+               || ' '
+         WHERE ticket_id = NEW.id;
+        new_words := ARRAY(
+            SELECT unnest(new_words) EXCEPT SELECT unnest(text_words(OLD.description)));
+    END IF;
+    PERFORM learn_words(new_words);
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION tickets.keep_message_words() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    new_words text[] := text_words(NEW.body);
+    others text[];
+BEGIN
+    SELECT ARRAY(SELECT word FROM unnest(new_words) AS word
+                  WHERE position(' ' || word || ' ' IN words) = 0)
+      INTO others FROM ticket_text WHERE ticket_id = NEW.ticket_id;
+    IF others <> '{}' THEN
+        UPDATE ticket_text SET words = words || array_to_string(others, ' ') || ' '
+         WHERE ticket_id = NEW.ticket_id;
+        PERFORM learn_words(others);
+    END IF;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION tickets.learn_words(text[]) RETURNS void
+    LANGUAGE sql
+    AS $_$
+    INSERT INTO word (text, uses)
+    SELECT used, 1 FROM unnest($1) AS used LEFT JOIN word ON text = used
+     WHERE coalesce(uses, 0) < 20
+     ORDER BY used COLLATE "C"
+    ON CONFLICT (text) DO UPDATE SET uses = word.uses + 1
+$_$;
+
+CREATE FUNCTION tickets.text_words(text) RETURNS text[]
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $_$
+    SELECT ARRAY(
+        SELECT DISTINCT substr(word, begin + 1, 100) COLLATE "C" AS piece
+          FROM regexp_split_to_table(
+                   fold_text($1), '[\s,;!?"''()\[\]{}<>«»„“”‘’…/|·—–。、，！？「」（）]+') AS part,
+               btrim(part, '.:*_`~-') AS word,
+               generate_series(0, greatest(char_length(word) - 51, 0), 50) AS begin
+         WHERE word <> ''
+         ORDER BY piece)
+$_$;
 
 CREATE TABLE tickets.affected (
     ticket_id bigint NOT NULL,
@@ -147,11 +217,22 @@ CREATE TABLE tickets.ticket_signs (
     signs bit(512) NOT NULL
 );
 
+CREATE TABLE tickets.ticket_text (
+    ticket_id bigint NOT NULL,
+    opened_at timestamp with time zone NOT NULL,
+    words text NOT NULL
+);
+
 CREATE TABLE tickets.ticket_vector (
     ticket_id bigint NOT NULL,
     version integer NOT NULL,
     model text NOT NULL,
     embedding extensions.halfvec(512) NOT NULL
+);
+
+CREATE TABLE tickets.word (
+    text text NOT NULL COLLATE pg_catalog."C",
+    uses integer NOT NULL
 );
 
 ALTER TABLE ONLY tickets.affected
@@ -184,12 +265,16 @@ ALTER TABLE ONLY tickets.ticket
 ALTER TABLE ONLY tickets.ticket_signs
     ADD CONSTRAINT ticket_signs_key PRIMARY KEY (ticket_id);
 
+ALTER TABLE ONLY tickets.ticket_text
+    ADD CONSTRAINT ticket_text_key PRIMARY KEY (ticket_id);
+
 ALTER TABLE ONLY tickets.ticket_vector
     ADD CONSTRAINT ticket_vector_key PRIMARY KEY (ticket_id);
 
-CREATE INDEX message_thread ON tickets.message USING btree (ticket_id, id);
+ALTER TABLE ONLY tickets.word
+    ADD CONSTRAINT word_key PRIMARY KEY (text);
 
-CREATE INDEX message_words ON tickets.message USING gin (body extensions.gin_trgm_ops);
+CREATE INDEX message_thread ON tickets.message USING btree (ticket_id, id);
 
 CREATE INDEX outbox_next ON tickets.outbox USING btree (refusals, id);
 
@@ -209,13 +294,19 @@ CREATE INDEX ticket_latest ON tickets.ticket USING btree (opened_at, id);
 
 CREATE INDEX ticket_similar ON tickets.ticket USING gist (description extensions.gist_trgm_ops (siglen='256')) WHERE (status <> 'closed'::text);
 
+CREATE INDEX ticket_text_words ON tickets.ticket_text USING gin (string_to_array(words, ' '::text)) WITH (gin_pending_list_limit='256');
+
 CREATE INDEX ticket_unclosed ON tickets.ticket USING btree (id) WHERE (status <> 'closed'::text);
 
-CREATE INDEX ticket_words ON tickets.ticket USING gin (description extensions.gin_trgm_ops);
+CREATE INDEX word_parts ON tickets.word USING gin (text extensions.gin_trgm_ops) WITH (gin_pending_list_limit='256');
+
+CREATE TRIGGER message_words_kept AFTER INSERT ON tickets.message FOR EACH ROW EXECUTE FUNCTION tickets.keep_message_words();
 
 CREATE TRIGGER ticket_closed AFTER UPDATE OF status ON tickets.ticket FOR EACH ROW WHEN ((new.status = 'closed'::text)) EXECUTE FUNCTION tickets.forget_vector();
 
 CREATE TRIGGER ticket_counted AFTER INSERT OR UPDATE OF status ON tickets.ticket FOR EACH ROW EXECUTE FUNCTION tickets.count_ticket();
+
+CREATE TRIGGER ticket_words_kept AFTER INSERT OR UPDATE OF description, opened_at ON tickets.ticket FOR EACH ROW EXECUTE FUNCTION tickets.keep_description_words();
 
 ALTER TABLE ONLY tickets.affected
     ADD CONSTRAINT affected_of_ticket FOREIGN KEY (ticket_id) REFERENCES tickets.ticket(id);
@@ -231,6 +322,9 @@ ALTER TABLE ONLY tickets.ticket
 
 ALTER TABLE ONLY tickets.ticket_signs
     ADD CONSTRAINT ticket_signs_of_vector FOREIGN KEY (ticket_id) REFERENCES tickets.ticket_vector(ticket_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY tickets.ticket_text
+    ADD CONSTRAINT ticket_text_of_ticket FOREIGN KEY (ticket_id) REFERENCES tickets.ticket(id);
 
 ALTER TABLE ONLY tickets.ticket_vector
     ADD CONSTRAINT ticket_vector_of_ticket FOREIGN KEY (ticket_id) REFERENCES tickets.ticket(id);
