@@ -38,6 +38,7 @@ STORIES = 20_000
 BATCH_TICKETS = 1_000
 TARGET_MS = 50.0
 FILL_TIMEOUT_SECONDS = 60
+WORDS_TIMEOUT_SECONDS = 3_600
 
 MIGRATION = Path(migrations.__file__).parent / "versions" / "0004_search.py"
 WITHOUT_WORDS = """
@@ -179,10 +180,12 @@ async def _fill(connection: Connection, tickets: int, told: list[Story], seed: i
     print("words", file=sys.stderr)
     migration = runpy.run_path(str(MIGRATION))
     async with connection.transaction():
-        await connection.execute(migration["BACKFILL"], timeout=None)
-        await connection.execute(migration["INDEXES"], timeout=None)
+        await connection.execute(migration["BACKFILL"], timeout=WORDS_TIMEOUT_SECONDS)
+        await connection.execute(migration["INDEXES"], timeout=WORDS_TIMEOUT_SECONDS)
     await connection.execute(f"{WITHOUT_WORDS.format('ENABLE')}; DROP FUNCTION bench_word")
-    await connection.execute("VACUUM (ANALYZE) ticket, message, ticket_text, word", timeout=None)
+    await connection.execute(
+        "VACUUM (ANALYZE) ticket, message, ticket_text, word", timeout=WORDS_TIMEOUT_SECONDS
+    )
 
 
 async def _measure_kind(kind: Kind, seconds: float, chance: random.Random) -> int:
