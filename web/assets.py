@@ -23,7 +23,11 @@ CONTENT_TYPES = {
 }
 MINIFIERS: dict[str, Callable[[str], str]] = {".css": rcssmin.cssmin, ".js": rjsmin.jsmin}
 HTMX = ("htmx.org/dist/htmx.min.js", "htmx.org/dist/ext/hx-sse.min.js")
-OUR_SCRIPTS = ("app.js", "list.js", "keys.js", "drafts.js", "ticket.js")
+# By the name that pages use: what is there from the start, and what comes with the first touch.
+BUNDLES = {
+    "app.js": ("app.js",),
+    "later.js": ("drafts.js", "list.js", "keys.js", "ticket.js"),
+}
 HASH_CHARACTERS = 12
 
 
@@ -41,17 +45,20 @@ class Assets:
     def __init__(self, node_modules: Path) -> None:
         self._by_name: dict[str, Asset] = {}
         self._addresses: dict[str, str] = {}
-        for path in sorted(STATIC.iterdir()):
-            if path.name not in OUR_SCRIPTS:
-                self._add(path, _read_small(path))
-        ours = [_read_small(STATIC / name) for name in OUR_SCRIPTS]
-        self._add(STATIC / OUR_SCRIPTS[0], b"\n".join([*_read_htmx(node_modules), *ours]))
+        for path in sorted(STATIC.glob("*.css")):
+            self._add(path.name, _read_small(path))
+        for name, scripts in BUNDLES.items():
+            content = [_read_small(STATIC / script) for script in scripts]
+            if name == "app.js":
+                content = [*_read_htmx(node_modules), *content]
+            self._add(name, b"\n".join(content))
 
-    def _add(self, path: Path, content: bytes) -> None:
+    def _add(self, name: str, content: bytes) -> None:
         digest = hashlib.sha256(content).hexdigest()[:HASH_CHARACTERS]
-        name = f"{path.stem}.{digest}{path.suffix}"
-        self._by_name[name] = Asset(CONTENT_TYPES[path.suffix], pack_file(content))
-        self._addresses[path.name] = f"/static/{name}"
+        stem, suffix = Path(name).stem, Path(name).suffix
+        hashed_name = f"{stem}.{digest}{suffix}"
+        self._by_name[hashed_name] = Asset(CONTENT_TYPES[suffix], pack_file(content))
+        self._addresses[name] = f"/static/{hashed_name}"
 
     def address(self, name: str) -> str:
         """Return where a page finds a file, such as `base.css`."""

@@ -8,6 +8,7 @@ from playwright.async_api import expect
 
 from tests.browser.conftest import PHONE, OpenPage
 from tests.web.conftest import Api
+from web.pages.tickets_page import PAGE_ROWS
 
 BOTH = pytest.mark.parametrize("js", [True, False], ids=["js", "no-js"])
 
@@ -92,12 +93,12 @@ async def test_filters_and_back(open_page: OpenPage, api: Api) -> None:
 
 async def test_more_rows_are_added_below(open_page: OpenPage, api: Api) -> None:
     word = uuid4().hex
-    for n in range(55):
+    for n in range(PAGE_ROWS + 5):
         await api.open(f"{word} {n}")
     page = await open_page("user", f"/tickets?q={word}")
-    await expect(page.locator("#rows li")).to_have_count(50)
+    await expect(page.locator("#rows li")).to_have_count(PAGE_ROWS)
     await page.get_by_role("link", name="Show more").click()
-    await expect(page.locator("#rows li")).to_have_count(55)
+    await expect(page.locator("#rows li")).to_have_count(PAGE_ROWS + 5)
     ids = await page.locator("#rows li").evaluate_all("rows => rows.map(row => row.id)")
-    assert len(set(ids)) == 55
+    assert len(set(ids)) == PAGE_ROWS + 5
     assert await page.evaluate("document.activeElement.id") == "more-link"

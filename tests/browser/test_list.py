@@ -10,6 +10,7 @@ from playwright.async_api import Locator, Page, expect
 from tests.browser.conftest import DESK, PHONE, OpenPage
 from tests.browser.test_accessibility import violations
 from tests.web.conftest import Api
+from web.pages.tickets_page import PAGE_ROWS
 
 # A scroll position that is right to the eye.
 SAME_PX = 2
@@ -39,7 +40,7 @@ async def top_of(locator: Locator) -> float:
 
 async def scroll_to_rows(page: Page, n: int) -> None:
     """Scroll as a person does until so many rows are shown."""
-    for shown in range(100, n + 1, 50):
+    for shown in range(2 * PAGE_ROWS, n + 1, PAGE_ROWS):
         await page.evaluate("scrollTo(0, document.body.scrollHeight)")
         await expect(page.locator("#rows > .row")).to_have_count(shown)
         await expect(page).to_have_url(re.compile(f"rows={shown}"))
@@ -51,44 +52,44 @@ async def test_back_returns_to_the_same_place(
     open_page: OpenPage, api: Api, viewport: Any, way: str
 ) -> None:
     word = uuid4().hex
-    ids = await opened(api, word, 170)
+    ids = await opened(api, word, 4 * PAGE_ROWS + 20)
     page = await open_page("helpdesk", f"/tickets?q={word}", viewport=viewport)
-    await scroll_to_rows(page, 150)
-    far = link(page, ids[120])
+    await scroll_to_rows(page, 4 * PAGE_ROWS)
+    far = link(page, ids[80])
     await far.scroll_into_view_if_needed()
     before = await top_of(far)
     await far.click()
-    await expect(page).to_have_url(re.compile(f"/tickets/{ids[120]}$"))
+    await expect(page).to_have_url(re.compile(f"/tickets/{ids[80]}$"))
     if way == "back":
         await page.go_back()
     else:
         await page.keyboard.press("u")
-        await expect(page).to_have_url(re.compile("rows=150"))
-    await expect(link(page, ids[120])).to_be_focused()
-    await expect(link(page, ids[120])).to_be_in_viewport()
-    assert abs(await top_of(link(page, ids[120])) - before) <= SAME_PX
-    await expect(page.locator("#rows > .row")).to_have_count(150)
+        await expect(page).to_have_url(re.compile(f"rows={4 * PAGE_ROWS}"))
+    await expect(link(page, ids[80])).to_be_focused()
+    await expect(link(page, ids[80])).to_be_in_viewport()
+    assert abs(await top_of(link(page, ids[80])) - before) <= SAME_PX
+    await expect(page.locator("#rows > .row")).to_have_count(4 * PAGE_ROWS)
     await page.reload()
-    await expect(page.locator("#rows > .row")).to_have_count(150)
-    assert abs(await top_of(link(page, ids[120])) - before) <= SAME_PX
+    await expect(page.locator("#rows > .row")).to_have_count(4 * PAGE_ROWS)
+    assert abs(await top_of(link(page, ids[80])) - before) <= SAME_PX
 
 
 async def test_show_more_is_a_link_and_the_keyboard_keeps_its_place(
     open_page: OpenPage, api: Api
 ) -> None:
     word = uuid4().hex
-    ids = await opened(api, word, 101)
+    ids = await opened(api, word, 2 * PAGE_ROWS + 1)
     page = await open_page("user", f"/tickets?q={word}", java_script_enabled=False)
     await page.get_by_role("link", name="Show more").click()
-    await expect(row(page, ids[50])).to_be_visible()
-    await expect(row(page, ids[49])).to_have_count(0)
+    await expect(row(page, ids[PAGE_ROWS])).to_be_visible()
+    await expect(row(page, ids[PAGE_ROWS - 1])).to_have_count(0)
     page = await open_page("user", f"/tickets?q={word}")
-    await link(page, ids[49]).focus()  # scrolls near the end, so that more comes
-    await expect(row(page, ids[50])).to_have_count(1)
-    await expect(link(page, ids[49])).to_be_focused()
-    await link(page, ids[99]).focus()
-    await expect(page.locator("#rows > .row")).to_have_count(101)
-    await expect(link(page, ids[99])).to_be_focused()
+    await link(page, ids[PAGE_ROWS - 1]).focus()  # scrolls near the end, so that more comes
+    await expect(row(page, ids[PAGE_ROWS])).to_have_count(1)
+    await expect(link(page, ids[PAGE_ROWS - 1])).to_be_focused()
+    await link(page, ids[2 * PAGE_ROWS - 1]).focus()
+    await expect(page.locator("#rows > .row")).to_have_count(2 * PAGE_ROWS + 1)
+    await expect(link(page, ids[2 * PAGE_ROWS - 1])).to_be_focused()
 
 
 @pytest.mark.parametrize("viewport", [DESK, PHONE], ids=["desk", "phone"])

@@ -8,7 +8,7 @@ import pytest
 
 from contracts.rest import Ticket
 from tests.web.conftest import NO_BROKER, NOWHERE, Api, MakePerson, Person, Seen, Serve
-from web.pages.tickets_page import ROWS_MAX
+from web.pages.tickets_page import PAGE_ROWS, ROWS_MAX
 
 
 def shown(seen: Seen) -> list[int]:
@@ -84,7 +84,7 @@ async def test_the_address_says_how_many_rows_are_shown(helpdesk: Person, api: A
     word = uuid4().hex
     ids = (await opened(api, word, 253))[::-1]
     first = await helpdesk.see(f"/tickets?q={word}")
-    assert shown(first) == ids[:50]
+    assert shown(first) == ids[:PAGE_ROWS]
     # More than one page of the ticket service.
     seen = await helpdesk.see(f"/tickets?q={word}&rows=250")
     assert shown(seen) == ids[:250]
@@ -92,8 +92,8 @@ async def test_the_address_says_how_many_rows_are_shown(helpdesk: Person, api: A
     fragment = await helpdesk.see(more(seen) + "&before=250", htmx=True)
     assert shown(fragment) == ids[250:]
     assert 'name="rows" value="253"' in fragment.html
-    for rows in ("", "0", "49", "x", "-1"):
-        assert shown(await helpdesk.see(f"/tickets?q={word}&rows={rows}")) == ids[:50]
+    for rows in ("", "0", str(PAGE_ROWS - 1), "x", "-1"):
+        assert shown(await helpdesk.see(f"/tickets?q={word}&rows={rows}")) == ids[:PAGE_ROWS]
     assert shown(await helpdesk.see(f"/tickets?q={word}&rows=99999")) == ids
 
 
@@ -101,11 +101,11 @@ async def test_a_page_grows_to_a_bound_and_then_leads_to_the_next(
     helpdesk: Person, api: Api
 ) -> None:
     word = uuid4().hex
-    await opened(api, word, 101)
+    await opened(api, word, 2 * PAGE_ROWS + 1)
     address = more(await helpdesk.see(f"/tickets?q={word}"))
-    grows = await helpdesk.see(f"{address}&before=50", htmx=True)
+    grows = await helpdesk.see(f"{address}&before={PAGE_ROWS}", htmx=True)
     assert "hx-get" in grows.html.split('id="more-link"')[1]
-    full = await helpdesk.see(f"{address}&before={ROWS_MAX - 50}", htmx=True)
+    full = await helpdesk.see(f"{address}&before={ROWS_MAX - PAGE_ROWS}", htmx=True)
     assert "hx-get" not in full.html.split('id="more-link"')[1]
     assert "before" not in more(full)
 

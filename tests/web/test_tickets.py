@@ -7,6 +7,7 @@ import pytest
 
 from tests.web.conftest import NO_BROKER, NOWHERE, Api, MakePerson, Person, Serve
 from web.keys import GATE
+from web.pages.tickets_page import PAGE_ROWS
 
 
 def unique(text: str) -> str:
@@ -72,7 +73,7 @@ async def test_found_words_are_marked_and_harmless(helpdesk: Person, api: Api) -
 
 async def test_pages_follow_one_another(helpdesk: Person, api: Api) -> None:
     word = uuid4().hex
-    ids = [(await api.open(f"{word} {n}")).id for n in range(53)]
+    ids = [(await api.open(f"{word} {n}")).id for n in range(PAGE_ROWS + 3)]
     first = await helpdesk.see(f"/tickets?q={word}")
     address = first.html.split('id="more-link"')[1].split('href="')[1].split('"')[0]
     address = address.replace("&amp;", "&")

@@ -13,7 +13,7 @@ from aiohttp import web
 from multidict import MultiMapping
 
 from contracts.rest import Counts, TicketPage
-from contracts.vocabulary import PAGE_DEFAULT_ITEMS, PAGE_MAX_ITEMS, Category, Role, Status
+from contracts.vocabulary import PAGE_MAX_ITEMS, Category, Role, Status
 from web.filters import label
 from web.forms import read_number
 from web.i18n import N_, gettext
@@ -25,6 +25,8 @@ from web.ticket_api import ApiError, TicketApi
 TEMPLATE = "tickets.html"
 EVERY_STATUS = "all"
 UNFINISHED = (Status.OPEN.value, Status.ACTIVE.value)
+# What a first visit carries within its budget, which a test holds; scrolling brings more.
+PAGE_ROWS = 25
 # As far as one page grows by scrolling; then a link leads to the next one.
 ROWS_MAX = 500
 NEWEST = "-opened_at"
@@ -202,7 +204,7 @@ def read_filters(query: MultiMapping[str]) -> Filters:
 def read_rows(fields: Mapping[str, str]) -> int:
     """Return how many rows an address or a form asks for, 0 for one page."""
     rows = min(read_number(fields.get("rows")), ROWS_MAX)
-    return rows if rows > PAGE_DEFAULT_ITEMS else 0
+    return rows if rows > PAGE_ROWS else 0
 
 
 def make_page(
@@ -245,7 +247,7 @@ async def load_page(
 
 async def _fetch(api: TicketApi, role: Role, filters: Filters) -> TicketPage:
     """Return as many rows as the address asks for, from as many pages of the service as needed."""
-    missing = filters.rows or PAGE_DEFAULT_ITEMS
+    missing = filters.rows or PAGE_ROWS
     found = TicketPage(items=[], next=filters.cursor or None)
     while missing > 0:
         params = [*filters.for_api(), ("limit", str(min(missing, PAGE_MAX_ITEMS)))]

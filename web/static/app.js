@@ -3,6 +3,47 @@
 (() => {
   "use strict";
 
+  // What nobody needs before touching the page comes with the first touch, which waits for it.
+  const { later } = document.currentScript.dataset;
+  let isHere = false;
+  let coming;
+
+  const come = () => coming ??= new Promise((resolve) => {
+    const script = document.createElement("script");
+    script.src = later;
+    script.onload = script.onerror = resolve;
+    document.head.append(script);
+  }).then(() => { isHere = true; });
+
+  for (const touch of ["pointermove", "pointerdown", "keydown", "focusin", "scroll"]) {
+    addEventListener(touch, come, { once: true, passive: true, capture: true });
+  }
+
+  addEventListener("click", (event) => {
+    const pressed = event.target.closest?.("a, button");
+    if (isHere || !pressed || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    come().then(() => pressed.click());
+  }, true);
+
+  for (const type of ["keydown", "input"]) {
+    addEventListener(type, (event) => {
+      if (isHere) return;
+      const again = new event.constructor(type, event);
+      come().then(() => event.target.dispatchEvent(again));
+    }, true);
+  }
+
+  // Drafts come back, and after "back" the focus does.
+  addEventListener("DOMContentLoaded", () => {
+    try {
+      if (localStorage.length || history.state?.row) come();
+    } catch {
+      // Browsers may forbid to look.
+    }
+  });
+
   // Live updates never put an older state in place of a newer one.
   const isOlder = (next, now) => Number(next?.dataset?.version) < Number(now?.dataset?.version);
 

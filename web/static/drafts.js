@@ -78,12 +78,6 @@
     if (draft && clean(draft.text) === clean(sent)) write(name, null);
   }
 
-  addEventListener("DOMContentLoaded", () => {
-    throwAwayOld();
-    forgetSent();
-    document.querySelectorAll("[data-draft]").forEach(restore);
-  });
-
   // The form that was sent starts afresh; what was typed meanwhile comes back into it.
   addEventListener("htmx:after:swap", ({ detail: { ctx } }) => {
     const name = ctx.request?.form?.querySelector("[data-draft]")?.dataset.draft;
@@ -131,4 +125,8 @@
     const alert = document.getElementById("alert");
     if (ctx?.request.method === "POST") alert.textContent = alert.dataset.away;
   });
+
+  throwAwayOld();
+  forgetSent();
+  document.querySelectorAll("[data-draft]").forEach(restore);
 })();

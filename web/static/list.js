@@ -14,9 +14,7 @@
     }
   });
 
-  addEventListener("DOMContentLoaded", () => {
-    byId(history.state?.row)?.querySelector("a").focus({ preventScroll: true });
-  });
+  byId(history.state?.row)?.querySelector("a").focus({ preventScroll: true });
 
   let place = -1;
   let inBar = false;
@@ -100,4 +98,6 @@
     if (what === "closed") ask(byId("sure"), row);
     else change(what, row);
   });
+
+  showTicked();
 })();
