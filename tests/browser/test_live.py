@@ -218,3 +218,14 @@ async def test_typing_is_seen_in_the_other_window_only(open_page: OpenPage, api:
     await expect(user.locator("#presence")).to_have_text("Helpdesk is typing…")
     await expect(helpdesk.locator("#presence")).to_be_empty()
     await expect(user.locator("#presence")).to_be_empty(timeout=10_000)
+
+
+async def test_a_stream_that_is_refused_at_first_is_asked_for_again(open_page: OpenPage) -> None:
+    page = await open_page("user")
+    await page.route(
+        "**/live?*", lambda route: route.fulfill(status=503, body="<p>Busy</p>"), times=1
+    )
+    await page.reload()
+    await expect(page.get_by_text("Not live at the moment")).to_be_visible()
+    await expect(page.get_by_role("alert")).to_be_empty()
+    await expect(page.get_by_text("Not live at the moment")).to_be_hidden(timeout=10_000)

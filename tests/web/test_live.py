@@ -117,10 +117,16 @@ async def test_a_list_hears_what_happens_after_it_was_rendered(user: Person, api
         facts = json.loads((await stream.event("ticket")).data)
         assert (facts["id"], facts["status"]) == (ticket.id, "open")
         await api.move(ticket.id, "active")
-        again = await stream.until(f"t{ticket.id}")
-        assert "Active" in again.text
+        again = await stream.until(f"t{ticket.id}", "Active")
         assert int(again.id) > int(row.id)
-        await stream.until("count-active")
+
+
+async def test_the_counts_of_a_list_follow(user: Person, api: Api) -> None:
+    ticket = await api.open("Counted")
+    async with listening(user, f"/live?since={await position(user)}") as stream:
+        await api.move(ticket.id, "active")
+        counts = await stream.until("count-active")
+        assert not counts.fills("count-closed")
 
 
 async def test_a_list_that_comes_back_gets_each_ticket_as_it_is_now(user: Person, api: Api) -> None:

@@ -55,6 +55,8 @@
   // itself, and what the page says about it, comes in anyway.
   addEventListener("htmx:before:swap", (event) => {
     const { ctx, tasks } = event.detail;
+    // A stream that is refused is asked for again; nobody has to read why.
+    if (ctx.sourceElement.id === "stream" && ctx.response.status >= 400) tasks.length = 0;
     const heads = tasks.map((task) => task.fragment.querySelector("#seen")).filter(Boolean);
     const seen = document.getElementById("seen");
     if (!heads.length || !seen) return;
@@ -107,11 +109,13 @@
 
   const plain = (text) => text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase();
 
-  // Older tickets than this one are on pages that are not shown.
+  // Older tickets than this one are on pages that are not shown. In another order than that of
+  // their coming only those are known to be new that came after all that are shown.
   function oldestShown() {
     if (!document.querySelector("#more-link[href]")) return 0;
     const rows = document.querySelectorAll("#rows [data-version]");
-    return Math.min(...[...rows].map((row) => Number(row.id.slice(1))));
+    const ids = [...rows].map((row) => Number(row.id.slice(1)));
+    return new URLSearchParams(location.search).get("sort") ? Math.max(...ids) : Math.min(...ids);
   }
 
   function showNews(text) {
@@ -162,4 +166,14 @@
   });
   for (const name of ["htmx:sse:error", "offline"]) addEventListener(name, () => say(false));
   addEventListener("online", again);
+
+  // htmx connects again after a stream that was lost, but not after one that never began.
+  const AGAIN_MS = 2_000;
+  for (const name of ["htmx:error", "htmx:response:error"]) {
+    addEventListener(name, ({ target: stream }) => {
+      if (stream.id !== "stream") return;
+      say(false);
+      setTimeout(() => htmx.trigger(stream, "again"), AGAIN_MS * (1 + Math.random()));
+    });
+  }
 })();
