@@ -145,13 +145,16 @@ async def send_message(request: web.Request) -> web.Response:
         reply = Reply(key, await _insert_canned(request, role, text, form.get("reply")))
         return await again(request, role, ticket_id, 200, ["reply"], reply=reply)
     try:
-        await request.app[TICKET_API].send_message(role, ticket_id, text, key_of(key, text))
+        sent = await request.app[TICKET_API].send_message(role, ticket_id, text, key_of(key, text))
     except ApiError as error:
         if error.problem.status != 422:
             raise
         reply = Reply(key, text, say_text(error.problem))
         return await again(request, role, ticket_id, 422, ["reply"], reply=reply)
-    return await done(request, role, ticket_id, "message", ["reply"])
+    # Of its own address: under the ticket's, browsers keep the page with the text and its key, and
+    # “back” and “send” are the same message again.
+    query = f"?sent={sent.id}"
+    return await done(request, role, ticket_id, "message", ["reply"], query=query)
 
 
 async def _insert_canned(request: web.Request, role: Role, text: str, wanted: str | None) -> str:

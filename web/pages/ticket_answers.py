@@ -82,10 +82,11 @@ async def done(
     replaced: Sequence[str] = (),
     *,
     is_affected: bool = False,
+    query: str = "",
 ) -> web.Response:
     """Answer a change that was made; `replaced` are the forms that start afresh."""
     if not wants_fragment(request):
-        return redirect(request, f"/tickets/{ticket_id}", said)
+        return redirect(request, f"/tickets/{ticket_id}{query}", said)
     page = await load_whole(request, role, ticket_id)
     page = replace(
         page,
