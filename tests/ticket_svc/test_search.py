@@ -191,7 +191,10 @@ async def test_users_find_open_and_active_tickets_only(api):
     assert ids(await search(api, "leak", status="closed")) == [closed["id"]]
 
 
-@pytest.mark.parametrize("sort", ["-opened_at", "opened_at", "-modified_at", "modified_at"])
+@pytest.mark.parametrize(
+    "sort",
+    ["-opened_at", "opened_at", "-modified_at", "modified_at", "-affected", "waiting_since"],
+)
 @pytest.mark.parametrize("word", ["usual", "rare", "usual rare", "usaul", "ra", "s"])
 async def test_pages_of_a_search_show_each_hit_once_in_every_order(api, sort, word):
     made = [await api.open(f"usual {'rare' if n % 3 else ''} s{n}") for n in range(USUAL_USES + 5)]
