@@ -1,9 +1,10 @@
-// What htmx cannot do by itself: say what is new in the list, say what is not live.
+// What htmx cannot do by itself: fetch the other scripts in time, say what is not live.
 // Everything here is a convenience: the pages work without it.
 (() => {
   "use strict";
 
-  // What nobody needs before touching the page comes with the first touch, which waits for it.
+  // What nobody needs before touching the page, or before news, comes with the first of them, which
+  // waits for it.
   const { later } = document.currentScript.dataset;
   let isHere = false;
   let coming;
@@ -27,7 +28,7 @@
     come().then(() => pressed.click());
   }, true);
 
-  for (const type of ["keydown", "input"]) {
+  for (const type of ["keydown", "input", "ticket", "stale"]) {
     addEventListener(type, (event) => {
       if (isHere) return;
       const again = new event.constructor(type, event);
@@ -66,78 +67,6 @@
     } else if (ahead < 0) {
       tasks.splice(0, tasks.length, ...tasks.filter((t) => t.swapSpec.style !== "outerMorph"));
     }
-  });
-
-  // The list: rows change in place and never move; a line says how many tickets it does not show.
-  const fresh = new Set();
-
-  addEventListener("ticket", ({ detail }) => {
-    const ticket = JSON.parse(detail.data);
-    const news = document.getElementById("news");
-    if (news.classList.contains("quiet")) fresh.clear();
-    if (wouldShow(ticket)) fresh.add(ticket.id);
-    else fresh.delete(ticket.id);
-    if (fresh.size) {
-      const { one, many } = news.dataset;
-      showNews(fresh.size === 1 ? one : many.replace("#", fresh.size));
-    }
-  });
-
-  addEventListener("stale", () => showNews(document.getElementById("news").dataset.maybe));
-
-  // Whether the list, asked for again, would have a row that it does not have now. Of a search only
-  // titles can be compared.
-  function wouldShow({ id, status, category, opened_at: openedAt, title }) {
-    if (document.getElementById(`t${id}`)) return false;
-    const query = new URLSearchParams(location.search);
-    const wanted = (name, otherwise) => query.getAll(name).filter(Boolean).concat(
-      query.get(name) ? [] : otherwise);
-    const statuses = wanted("status", ["open", "active"]);
-    const categories = wanted("category", [category]);
-    const words = plain(query.get("q") ?? "").split(/\s+/).filter(Boolean);
-    const [from, to] = [query.get("opened_from"), query.get("opened_to")];
-    return (
-      (statuses.includes("all") || statuses.includes(status)) &&
-      categories.includes(category) &&
-      (!from || new Date(openedAt) >= new Date(from)) &&
-      (!to || new Date(openedAt) < new Date(to)) &&
-      (!words.length || words.some((word) => plain(title).includes(word))) &&
-      !query.get("cursor") &&
-      id > oldestShown()
-    );
-  }
-
-  const plain = (text) => text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase();
-
-  // Older tickets than this one are on pages that are not shown. In another order than that of
-  // their coming only those are known to be new that came after all that are shown.
-  function oldestShown() {
-    if (!document.querySelector("#more-link[href]")) return 0;
-    const rows = document.querySelectorAll("#rows [data-version]");
-    const ids = [...rows].map((row) => Number(row.id.slice(1)));
-    return new URLSearchParams(location.search).get("sort") ? Math.max(...ids) : Math.min(...ids);
-  }
-
-  function showNews(text) {
-    const news = document.getElementById("news");
-    if (!news) return;
-    if (news.classList.contains("quiet")) {
-      document.getElementById("said").textContent = news.dataset.said;
-    }
-    news.textContent = text;
-    news.classList.remove("quiet");
-  }
-
-  // Others at the ticket learn that somebody types, and nothing of what.
-  const TYPING_PAUSE_MS = 3_000;
-  let toldAt = -TYPING_PAUSE_MS;
-
-  addEventListener("input", ({ target: box, timeStamp }) => {
-    const presence = document.getElementById("presence");
-    if (box.id !== "reply-text" || !presence || timeStamp < toldAt + TYPING_PAUSE_MS) return;
-    toldAt = timeStamp;
-    const { typing, page } = presence.dataset;
-    fetch(typing, { method: "POST", body: new URLSearchParams({ page }) }).catch(() => {});
   });
 
   // Whether updates arrive: a page never looks live when it is not. The server speaks every 15 s.

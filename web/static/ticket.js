@@ -27,4 +27,16 @@
 
   addEventListener("htmx:after:swap", sayChanged);
   addEventListener("toggle", sayChanged, true);
+
+  // Others at the ticket learn that somebody types, and nothing of what.
+  const TYPING_PAUSE_MS = 3_000;
+  let toldAt = -TYPING_PAUSE_MS;
+
+  addEventListener("input", ({ target: box, timeStamp }) => {
+    const presence = document.getElementById("presence");
+    if (box.id !== "reply-text" || !presence || timeStamp < toldAt + TYPING_PAUSE_MS) return;
+    toldAt = timeStamp;
+    const { typing, page } = presence.dataset;
+    fetch(typing, { method: "POST", body: new URLSearchParams({ page }) }).catch(() => {});
+  });
 })();
