@@ -5,7 +5,6 @@ drawing that held it could never be used again.
 """
 
 import asyncio
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime
@@ -13,15 +12,14 @@ from functools import lru_cache, update_wrapper
 from typing import Any, Concatenate, Final, NamedTuple, ParamSpec, cast
 from xml.etree.ElementTree import tostring
 
-import pygal
 from babel.dates import format_date, format_skeleton
 from babel.numbers import format_decimal
-from pygal.style import Style
 
 from analytics_svc.i18n import gettext as _
 from analytics_svc.i18n import ngettext
 from analytics_svc.periods import Grain
 from analytics_svc.svg import FONT_SIZE, MARGIN, Series, polish
+from analytics_svc.unhooked import Style, pygal
 from contracts.vocabulary import Category, Language
 from i18n import N_, current_locale, speaking
 
@@ -90,9 +88,6 @@ UNCLOSED_TITLES: Final = {
     Grain.DAY: N_("Tickets not closed, by day of opening"),
     Grain.MONTH: N_("Tickets not closed, by month of opening"),
 }
-
-# pygal hooks into the imports of the whole process, for maps, with what Python has given up.
-sys.meta_path[:] = [f for f in sys.meta_path if not isinstance(f, pygal.PluginImportFixer)]
 
 # pygal holds the interpreter for milliseconds: one thread, so that the event loop and the other
 # charts take turns, and what two callers want at once is drawn once.

@@ -75,8 +75,8 @@ async def violations(page: Page) -> list[Any]:
 
 @pytest.mark.parametrize(
     ("scheme", "viewport"),
-    [("light", DESK), ("dark", PHONE), ("light", ZOOMED)],
-    ids=["light-desk", "dark-phone", "light-zoomed"],
+    [("light", DESK), ("dark", DESK), ("dark", PHONE), ("light", ZOOMED), ("dark", ZOOMED)],
+    ids=["light-desk", "dark-desk", "dark-phone", "light-zoomed", "dark-zoomed"],
 )
 async def test_no_page_has_a_barrier_or_scrolls_sideways(
     open_page: OpenPage, api: Api, scheme: str, viewport: Any

@@ -1,9 +1,9 @@
 """The next ticket: helpdesk goes from one that waits to another, the longest waiting first."""
 
 import re
-from typing import Any
 
-from tests.web.conftest import Api, MakePerson, Person, Serve
+from tests.conftest import Stack
+from tests.web.conftest import Api, Person
 
 
 async def waiting(api: Api, status: str) -> list[int]:
@@ -46,15 +46,8 @@ async def test_a_ticket_s_page_has_the_link_for_helpdesk_only(
     assert f"{link} autofocus>Next ticket</a>" in closed.html
 
 
-async def test_where_nothing_waits_the_list_says_so(
-    people: MakePerson, serve: Serve, monkeypatch: Any
-) -> None:
-    server = await serve()
-    person = people("helpdesk", server)
-
-    async def nothing(*_: object) -> list[object]:
-        return []
-
-    monkeypatch.setattr("web.pages.next_ticket._find_waiting", nothing)
+async def test_where_nothing_waits_the_list_says_so(own_stack: Stack) -> None:
+    person = Person(own_stack["WEB_URL"], "helpdesk")
     assert (await person.see("/tickets/next")).location == "/tickets"
     assert "No other ticket waits for an answer." in (await person.see("/tickets")).text
+    await person.session.close()
