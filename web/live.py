@@ -61,10 +61,14 @@ class Change:
 
 @dataclass(eq=False)
 class Watch:
-    """How often a topic has still to be looked at, and what it was like the last time."""
+    """How often a topic has still to be looked at, and what it was like the last time.
+
+    `drawn` is kept for topics of which a crowd comes back at once, as after a restart.
+    """
 
     looks: int = 0
     digest: object = None
+    drawn: dict[Variant, str] = field(default_factory=dict)
     task: "asyncio.Task[None] | None" = None
 
 
@@ -128,6 +132,11 @@ class Live:
 
     def _begin(self, stream: Stream, since: int, is_back: bool) -> None:
         topic, variant = stream.topic, stream.variant
+        watch = self._watches.get(topic)
+        if watch and not watch.task and not self.streams.variants(topic):
+            # Nobody has looked at it since the last one went.
+            del self._watches[topic]
+            watch = None
         self.streams.add(stream)
         missed = [
             c for c in self._kept.values() if c.id > since and topic.is_concerned(c.ticket.id)
@@ -142,7 +151,10 @@ class Live:
                 text += "".join(change.text(self._fragments, variant) for change in missed)
             text += self._ping(topic, variant)
         if missed or is_back or since < self._complete_since:
-            self._look(topic, is_missed=True)
+            if self.is_connected and watch and not watch.task and variant in watch.drawn:
+                text += message(watch.drawn[variant])
+            else:
+                self._look(topic, is_missed=True)
         send([stream], text)
 
     async def _session(self, channel: AbstractChannel) -> None:
@@ -225,8 +237,12 @@ class Live:
         if state.digest == watch.digest:
             return
         watch.digest = state.digest
+        watch.drawn.clear()
         for variant in variants:
-            html = state.draw(variant) + self._fragments.freshness(variant)
+            html = state.draw(variant)
+            if topic.IS_KEPT:
+                watch.drawn[variant] = html
+            html += self._fragments.freshness(variant)
             self.streams.send(topic, variant, message(html, event_id=position))
 
     def _ping(self, topic: Topic, variant: Variant) -> str:

@@ -27,6 +27,7 @@ class ListTopic:
 
     LOOKS: ClassVar = 1
     PAUSE_SECONDS: ClassVar = 0.25
+    IS_KEPT: ClassVar = True
 
     def is_concerned(self, _ticket_id: int) -> bool:
         """Tell whether a change of a ticket may change what is shown."""
@@ -45,6 +46,8 @@ class TicketTopic:
     ticket_id: int
     LOOKS: ClassVar = 1
     PAUSE_SECONDS: ClassVar = 0.1
+    # Open tickets are many, and each is heard by few.
+    IS_KEPT: ClassVar = False
 
     def is_concerned(self, ticket_id: int) -> bool:
         """Tell whether a change of a ticket may change what is shown."""
@@ -65,6 +68,7 @@ class ReportTopic:
     period: Period
     LOOKS: ClassVar = 2
     PAUSE_SECONDS: ClassVar = 0.5
+    IS_KEPT: ClassVar = True
 
     def is_concerned(self, _ticket_id: int) -> bool:
         """Tell whether a change of a ticket may change what is shown."""
