@@ -39,6 +39,8 @@ HANDLER_ARGS: dict[str, Any] = {
     "keepalive_timeout": KEEPALIVE_SECONDS,
     "lingering_time": LINGER_SECONDS,
     "max_line_size": LINE_MAX_BYTES,
+    # Nobody of ours sends a packed body; the readers of bodies refuse one.
+    "auto_decompress": False,
 }
 # How long a request may wait for its turn: unnoticed by people, and longer than a crowd lasts.
 WAIT_SECONDS = 0.4

@@ -31,7 +31,7 @@ QueryT = TypeVar("QueryT", bound=Query)
 
 async def read_body(request: web.Request, body_type: type[BodyT]) -> BodyT:
     """Return the JSON body; raises NotJson, BadJson or Invalid."""
-    if request.content_type != "application/json":
+    if request.content_type != "application/json" or hdrs.CONTENT_ENCODING in request.headers:
         raise NotJson
     try:
         return body_type.model_validate_json(await request.read())

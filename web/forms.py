@@ -3,7 +3,7 @@
 from urllib.parse import parse_qsl
 from uuid import UUID, uuid4, uuid5
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 # Enough for 10 000 characters of any script, percent-encoded, and for nothing much larger.
 FORM_MAX_BYTES = 128 * 1024
@@ -19,9 +19,10 @@ async def read_fields(request: web.Request, most: int = FIELDS_MAX) -> list[tupl
     """Return the form's fields in their order, names that repeat too, `most` at most.
 
     Raises HTTPRequestEntityTooLarge over FORM_MAX_BYTES, HTTPUnsupportedMediaType for another
-    kind of body and HTTPBadRequest for one that is not UTF-8 or has more fields.
+    kind of body, a packed one too, and HTTPBadRequest for one that is not UTF-8 or has more fields.
     """
-    if request.content_type != "application/x-www-form-urlencoded":
+    is_form = request.content_type == "application/x-www-form-urlencoded"
+    if not is_form or hdrs.CONTENT_ENCODING in request.headers:
         raise web.HTTPUnsupportedMediaType
     body = await request.read()
     try:

@@ -68,7 +68,7 @@ async def violations(page: Page) -> list[Any]:
     await page.evaluate(AXE.read_text())
     found = await page.evaluate("rules => axe.run({runOnly: rules})", RULES)
     return [
-        (page.url, rule["id"], [node["html"] for node in rule["nodes"]])
+        (page.url, rule["id"], [(node["html"], node["failureSummary"]) for node in rule["nodes"]])
         for rule in found["violations"]
     ]
 

@@ -6,7 +6,7 @@ from uuid import uuid4
 from playwright.async_api import expect
 
 from tests.browser.conftest import PHONE, OpenPage
-from tests.browser.test_journeys import BOTH
+from tests.browser.test_once import BOTH
 from tests.web.conftest import Api
 
 

@@ -131,9 +131,9 @@ async def test_unknown_address_and_method_are_problems_too(api):
     assert "PATCH" in answer.headers["Allow"]
 
 
-async def test_body_that_is_not_coded_as_it_says_is_400(api):
+async def test_a_packed_body_is_refused(api):
     for coding in ("gzip", "deflate"):
         headers = {"Content-Type": "application/json", "Content-Encoding": coding}
         answer = await api.call("POST", "/v1/tickets", data=b"not packed", headers=headers)
-        assert (answer.status, answer.body["code"]) == (400, "bad_body")
+        assert (answer.status, answer.body["code"]) == (415, "not_json")
         assert "support_id" not in answer.body

@@ -143,7 +143,7 @@ NAMES_OF_META = ("viewport", "color-scheme", "theme-color", "htmx-config", "robo
 # Names, the model's version, and what Babel says: months and units of time.
 SAME = re.compile(
     rf"Europe/Rome|\b[0-9a-f]{{12}}\b|\b({'|'.join(month_name[1:])}) \d{{4}}\b"
-    r"|\b(secs?|mins?|hrs?|days?)\b"
+    r"|\b(secs?|mins?|hrs?|days?)\b|\b(second|minute|hour|day)s? ago\b"
 )
 
 

@@ -31,8 +31,12 @@
   for (const type of ["keydown", "input", "ticket", "stale"]) {
     addEventListener(type, (event) => {
       if (isHere) return;
+      const { target } = event;
       const again = new event.constructor(type, event);
-      come().then(() => event.target.dispatchEvent(again));
+      // An earlier key may have moved the focus by then.
+      come().then(() => {
+        (target === document.body ? document.activeElement : target).dispatchEvent(again);
+      });
     }, true);
   }
 

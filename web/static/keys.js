@@ -80,6 +80,9 @@
       // A search box would be emptied first.
       event.preventDefault();
       target.blur();
+    } else if (key === "Enter" && !event.isTrusted) {
+      // A key that waited for this script (app.js) does nothing by itself.
+      target.click?.();
     } else if (Object.hasOwn(KEYS, key) && (!event.repeat || key === "j" || key === "k")) {
       event.preventDefault();
       KEYS[key]();
