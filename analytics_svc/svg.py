@@ -14,7 +14,9 @@ Paint = Mapping[str, Mapping[str, str]]
 INK: Final = "#1e293b"
 FONT_SIZE: Final = 16
 MARGIN: Final = 14
-LEGEND_SPACING: Final = 86
+# A box of a legend, with the room around it and its name, and about how wide a letter is.
+LEGEND_BOX: Final = 34
+LETTER: Final = 9
 # What each class looks like where no stylesheet says otherwise; the later wins.
 PAINT: Final[Paint] = {
     "background": {"fill": "#fff"},
@@ -79,8 +81,9 @@ def polish(
 def _legend(series: Mapping[str, Series], right: float) -> Element:
     """Return the names of the series beside the title."""
     legend = Element("g", {"class": "legend"})
-    for index, (name, look) in enumerate(series.items()):
-        x = right - LEGEND_SPACING * (len(series) - index)
+    x = right
+    for name, look in reversed(list(series.items())):
+        x -= LEGEND_BOX + LETTER * len(name)
         box = {"x": f"{x:g}", "y": "15", "width": "12", "height": "12", "fill": look.color}
         SubElement(legend, "rect", {"class": look.css_class, **box})
         SubElement(legend, "text", {"x": f"{x + 18:g}", "y": "26"}).text = name
