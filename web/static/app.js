@@ -40,6 +40,22 @@
     }, true);
   }
 
+  // Typed text is kept at once, with what its form needs; drafts.js does the rest.
+  addEventListener("input", ({ target: box }) => {
+    if (!box.dataset?.draft) return;
+    delete box.dataset.saved;
+    const name = `draft-${box.dataset.draft}`;
+    const hidden = [...box.form.querySelectorAll("input[type=hidden]")];
+    const fields = Object.fromEntries(hidden.map((field) => [field.name, field.value]));
+    const isNothing = !box.value.trim() || box.value === box.defaultValue;
+    try {
+      if (isNothing) localStorage.removeItem(name);
+      else localStorage.setItem(name, JSON.stringify({ text: box.value, at: Date.now(), fields }));
+    } catch {
+      // No room, or forbidden: the text is in its box.
+    }
+  });
+
   // Drafts come back, and after "back" the focus does.
   addEventListener("DOMContentLoaded", () => {
     try {

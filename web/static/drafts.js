@@ -1,6 +1,7 @@
 // Text that is being typed survives a crash, a reload and a failed send, with what its form needs
 // to be one ticket, one message, or an edit of the text that it started from.
-// A box that holds a text of its own is never overwritten; what is typed last is what is kept.
+// A box that holds a text of its own is never overwritten; what is typed last is what is kept: app.js
+// keeps it at once, this brings it back and throws it away.
 (() => {
   "use strict";
 
@@ -89,14 +90,6 @@
   addEventListener("toggle", ({ target }) => {
     if (target.open) target.querySelectorAll?.("[data-draft]").forEach(restore);
   }, true);
-
-  addEventListener("input", ({ target: box }) => {
-    if (!box.dataset?.draft) return;
-    delete box.dataset.saved;
-    const fields = Object.fromEntries([...hiddenFields(box)].map((f) => [f.name, f.value]));
-    const isNothing = !box.value.trim() || box.value === box.defaultValue;
-    write(nameOf(box), isNothing ? null : { text: box.value, at: Date.now(), fields });
-  });
 
   addEventListener("submit", ({ target: form }) => {
     const box = form.querySelector("[data-draft]");
