@@ -26,7 +26,7 @@ TEMPLATE = "tickets.html"
 EVERY_STATUS = "all"
 UNFINISHED = (Status.OPEN.value, Status.ACTIVE.value)
 # What a first visit carries within its budget, which a test holds; scrolling brings more.
-PAGE_ROWS = 20
+PAGE_ROWS = 16
 # As far as one page grows by scrolling; then a link leads to the next one.
 ROWS_MAX = 500
 NEWEST = "-opened_at"

@@ -5,6 +5,7 @@
 
   // What nobody needs before touching the page, or before news, comes with the first of them, which
   // waits for it.
+  const PATIENCE_MS = 3_000;
   const { later } = document.currentScript.dataset;
   let isHere = false;
   let coming;
@@ -13,6 +14,8 @@
     const script = document.createElement("script");
     script.src = later;
     script.onload = script.onerror = resolve;
+    // On a network that hangs the page works as without it.
+    setTimeout(resolve, PATIENCE_MS);
     document.head.append(script);
   }).then(() => { isHere = true; });
 
