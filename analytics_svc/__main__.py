@@ -6,6 +6,8 @@ import logging
 import os
 import sys
 
+from tqdm import tqdm  # type: ignore[import-untyped]
+
 from analytics_svc.app import PROJECTION, REPORTS, WORKERS, serve
 from analytics_svc.database import DatabaseAway, connect
 from analytics_svc.rebuild import ExportFailed, TicketApi, rebuild
@@ -61,7 +63,13 @@ def _run(arguments: argparse.Namespace) -> int:
 async def _rebuild(settings: Settings) -> None:
     api = TicketApi(settings.ticket_api_url, settings.ticket_api_token)
     async with connect(settings.database_url) as pool:
-        await rebuild(pool, api, settings.timezone)
+        with tqdm(desc="rebuild", unit=" tickets", unit_scale=True, leave=False) as bar:
+
+            def show(done: int, total: int) -> None:
+                bar.total = total
+                bar.update(done - bar.n)
+
+            await rebuild(pool, api, settings.timezone, show)
 
 
 if __name__ == "__main__":

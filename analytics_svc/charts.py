@@ -1,42 +1,52 @@
-"""Draws the three reports with pygal; the same numbers are drawn once.
+"""Draws the reports with pygal; the same numbers are drawn once.
 
 Every text that a chart shows is made here, every colour too. Nothing here knows the time: a
 drawing that held it could never be used again.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime
 from functools import lru_cache, update_wrapper
-from typing import Any, Concatenate, Final, NamedTuple, ParamSpec, cast
+from typing import Concatenate, Final, NamedTuple, ParamSpec, cast
 from xml.etree.ElementTree import tostring
 
-from babel.dates import format_date, format_skeleton
-from babel.numbers import format_decimal
+from babel.dates import format_skeleton
+from babel.units import format_unit
 
 from analytics_svc.i18n import gettext as _
 from analytics_svc.i18n import ngettext
+from analytics_svc.labels import (
+    RHYTHMS,
+    axis_labels,
+    count,
+    decimal,
+    duration,
+    figure,
+    guides,
+    month,
+    unit_of,
+)
 from analytics_svc.periods import Grain
-from analytics_svc.svg import FONT_SIZE, MARGIN, Series, polish
-from analytics_svc.unhooked import Style, pygal
+from analytics_svc.svg import Columns, Look, Marks, Rows, TallRows
+from analytics_svc.unhooked import pygal
 from contracts.vocabulary import Category, Language
 from i18n import N_, current_locale, speaking
 
-# Wide enough for a page, with letters that are still read at the width of a phone.
-WIDTH: Final = 640
-HEIGHT: Final = 340
 # In each language.
 REMEMBERED_CHARTS: Final = 256
 # More values than these would touch one another above the bars.
 VALUES_MAX: Final = 12
-# Where there are fewer bars than these, they are no wider.
-BARS_WIDE: Final = 8
 
 # At least 3:1 against white; the statuses have the colours that they have on the pages.
-OPEN: Final = Series("open", "#d97706")
-ACTIVE: Final = Series("active", "#2563eb")
-MEAN: Final = Series("mean", "#0f766e")
+OPEN: Final = Look("open", "#d97706")
+ACTIVE: Final = Look("active", "#1c6fb8")
+# Also 3:1 against the marks of the medians.
+MEAN: Final = Look("mean", "#2a9484")
+# Told from the others by its outline, not by its colour.
+PROVISIONAL: Final = Look("provisional", "#e3f1ee", "#2a9484")
+MEDIAN: Final = "median"
 
 CATEGORY_NAMES: Final = {
     Category.FACILITY_MANAGEMENT: N_("Facility management"),
@@ -45,48 +55,56 @@ CATEGORY_NAMES: Final = {
     None: N_("No category yet"),
 }
 
-# Only for room: what a text looks like is svg.PAINT's.
-_STYLE: Final = Style(
-    **dict.fromkeys(
-        [
-            "label_font_size",
-            "major_label_font_size",
-            "value_font_size",
-            "title_font_size",
-            "no_data_font_size",
-        ],
-        FONT_SIZE,
-    )
-)
+
+class OpenedBar(NamedTuple):
+    """What was opened in one bucket of a period and is not closed; `start` is a campus clock."""
+
+    start: datetime
+    open: int
+    active: int
+    open_href: str
+    active_href: str
 
 
-class _Rhythm(NamedTuple):
-    """How the bars of a grain are labelled: at most so many, each `steps` of their place."""
+class AgeBar(NamedTuple):
+    """What is not closed and between so many campus days old, both included; None: and older."""
 
-    labels_max: int
-    steps: tuple[int, ...]
-    place: Callable[[Any], int]
-    first: Callable[[Any], str]
-    other: Callable[[Any], str]
-
-
-def _day(start: date) -> str:
-    return format_skeleton("MMMd", start, locale=current_locale())
+    days_from: int
+    days_to: int | None
+    open: int
+    active: int
+    open_href: str
+    active_href: str
 
 
-def _month(start: date) -> str:
-    return format_date(start, "LLL", current_locale())
+class MonthBar(NamedTuple):
+    """How long the closed tickets of an opening month took; without any there are no figures."""
+
+    month: date
+    mean_seconds: float | None
+    median_seconds: float | None
+    provisional: bool
+    href: str
 
 
-_RHYTHMS: Final = {
-    Grain.HOUR: _Rhythm(9, (1, 3, 6, 12), lambda start: start.hour, _day, "{:%H:00}".format),
-    Grain.DAY: _Rhythm(9, (1, 2, 7, 14), lambda start: start.toordinal() - 1, _day, _day),
-    Grain.MONTH: _Rhythm(12, (1, 3, 6, 12), lambda start: start.month - 1, "{:%Y}".format, _month),
-}
+class CategoryBar(NamedTuple):
+    """What is active in a category; `oldest` is the campus date on which its first was opened."""
+
+    category: Category | None
+    active: int
+    oldest: date | None
+    href: str
+
+
 UNCLOSED_TITLES: Final = {
     Grain.HOUR: N_("Tickets not closed, by hour of opening"),
     Grain.DAY: N_("Tickets not closed, by day of opening"),
     Grain.MONTH: N_("Tickets not closed, by month of opening"),
+}
+RESOLUTION_TITLES: Final = {
+    "day": N_("Resolution time in days, by month of opening"),
+    "hour": N_("Resolution time in hours, by month of opening"),
+    "minute": N_("Resolution time in minutes, by month of opening"),
 }
 
 # pygal holds the interpreter for milliseconds: one thread, so that the event loop and the other
@@ -115,126 +133,162 @@ async def draw(
 
 
 @_remembered
-def unclosed(grain: Grain, bars: tuple[tuple[datetime, int, int], ...]) -> str:
-    """Draw (campus clock at the start, open, active) of each bucket as stacked bars."""
+def unclosed(grain: Grain, bars: tuple[OpenedBar, ...]) -> str:
+    """Draw how many tickets of each bucket are open and active as stacked columns."""
     title = _(UNCLOSED_TITLES[grain])
-    n_open, n_active = sum(bar[1] for bar in bars), sum(bar[2] for bar in bars)
-    chart = pygal.StackedBar(
-        **_options(title),
-        x_labels=_thinned([bar[0] for bar in bars], grain),
-        order_min=0,  # no guides between whole tickets
-        value_formatter=_count,
-        show_y_labels=n_open + n_active > 0,
+    chart = Columns(
+        _heard_unclosed(title, bars),
+        (OPEN, ACTIVE),
+        title=title,
+        x_labels=axis_labels([bar.start for bar in bars], grain),
+        y_labels=guides(max(bar.open + bar.active for bar in bars), least=1),
+        value_formatter=count,
         no_data_text=_("No such tickets in this period"),
     )
-    if n_open + n_active:
-        chart.add(_("Open"), [bar[1] for bar in bars])
-        chart.add(_("Active"), [bar[2] for bar in bars])
-    heard = _("%(title)s: %(open)s open, %(active)s active")
-    figures = {"title": title, "open": _count(n_open), "active": _count(n_active)}
-    return _render(chart, heard % figures, {_("Open"): OPEN, _("Active"): ACTIVE})
+    _add_unclosed(chart, [RHYTHMS[grain].name(bar.start) for bar in bars], bars)
+    return _svg(chart)
 
 
 @_remembered
-def resolution(months: tuple[tuple[date, float | None], ...]) -> str:
-    """Draw the mean seconds to close of each month as bars; None has no bar."""
-    means = [seconds for _, seconds in months if seconds is not None]
-    unit_seconds, title = _time_unit(max(means, default=0.0))
-    chart = pygal.Bar(
-        **_options(title),
-        x_labels=_thinned([month for month, _mean in months], Grain.MONTH),
-        print_values=len(months) <= VALUES_MAX,
-        print_values_position="top",
-        formatter=lambda mean: "" if mean is None else _decimal(mean, "#,##0.0"),
-        value_formatter=_decimal,
-        show_y_labels=bool(means),
-        no_data_text=_("No closed tickets yet"),
+def ages(bars: tuple[AgeBar, ...]) -> str:
+    """Draw how many tickets of each age are open and active as stacked rows."""
+    title = _("Tickets not closed, by age")
+    names = [_age(bar) for bar in bars]
+    totals = [bar.open + bar.active for bar in bars]
+    chart = Rows(
+        _heard_unclosed(title, bars),
+        (OPEN, ACTIVE),
+        [count(total) for total in totals],
+        title=title,
+        x_labels=names,
+        range=(0, max(totals)),
+        no_data_text=_("Every ticket is closed"),
     )
-    if means:
-        chart.add(title, [None if mean is None else mean / unit_seconds for _month, mean in months])
+    _add_unclosed(chart, names, bars)
+    return _svg(chart)
+
+
+@_remembered
+def resolution(bars: tuple[MonthBar, ...]) -> str:
+    """Draw the mean time to close of each month as columns, its median as a mark across."""
+    means = [bar.mean_seconds or 0 for bar in bars]
+    medians = [bar.median_seconds for bar in bars]
+    longest = max(*means, *(median or 0 for median in medians))
+    unit = unit_of(longest)
+    n_closed = sum(map(bool, means))
+    title = _(RESOLUTION_TITLES[unit.name])
     heard = ngettext(
         "%(title)s: %(n)s month with closed tickets",
         "%(title)s: %(n)s months with closed tickets",
-        len(means),
+        n_closed,
     )
-    return _render(chart, heard % {"title": title, "n": len(means)}, {title: MEAN})
+    chart = Columns(
+        heard % {"title": title, "n": n_closed},
+        (MEAN, PROVISIONAL),
+        [figure(mean / unit.seconds) for mean in means] if len(bars) <= VALUES_MAX else (),
+        title=title,
+        x_labels=axis_labels([bar.month for bar in bars], Grain.MONTH),
+        y_labels=guides(longest / unit.seconds),
+        value_formatter=decimal,
+        no_data_text=_("No closed tickets yet"),
+    )
+    if n_closed:
+        for name, provisional in ((_("Mean"), False), (_("Provisional"), True)):
+            chosen = [
+                _linked(mean / unit.seconds, bar.href, _month_title(bar))
+                if bar.provisional is provisional
+                else 0
+                for bar, mean in zip(bars, means, strict=True)
+            ]
+            if any(chosen) or not provisional:
+                chart.add(name, chosen)
+        marks = [None if median is None else median / unit.seconds for median in medians]
+        chart.marks = Marks(_("Median"), MEDIAN, marks)
+    return _svg(chart)
 
 
 @_remembered
-def active(counts: tuple[tuple[Category | None, int], ...]) -> str:
-    """Draw how many tickets are active in each category as bars, the longest on top."""
-    ranked = sorted(counts, key=lambda row: -row[1])[::-1]  # pygal starts at the bottom
+def active(bars: tuple[CategoryBar, ...]) -> str:
+    """Draw how many tickets are active in each category as rows, the longest on top."""
+    ranked = sorted(bars, key=lambda bar: -bar.active)
     title = _("Active tickets, by category")
-    names = {category: _(name) for category, name in CATEGORY_NAMES.items()}
-    chart = pygal.HorizontalBar(
-        **_options(title),
-        x_labels=[names[category] for category, _n in ranked],
-        show_x_labels=False,
-        print_values=True,
-        print_values_position="top",
-        value_formatter=_count,
-        range=(0, max(1, ranked[-1][1] * 1.12)),  # room for the longest bar's value
+    names = [_(CATEGORY_NAMES[bar.category]) for bar in ranked]
+    named = list(zip(names, ranked, strict=True))
+    heard = ", ".join(f"{name} {count(bar.active)}" for name, bar in named)
+    chart = TallRows(
+        f"{title}: {heard}",
+        (ACTIVE,),
+        [_with_oldest(bar) for bar in ranked],
+        title=title,
+        x_labels=names,
+        range=(0, ranked[0].active),
+        no_data_text=_("No active tickets"),
     )
-    chart.add(_("Active"), [n for _category, n in ranked])
-    heard = ", ".join(f"{names[category]} {_count(n)}" for category, n in reversed(ranked))
-    return _render(chart, f"{title}: {heard}", {_("Active"): ACTIVE}, value_anchor="start")
+    if ranked[0].active:
+        linked = [
+            _linked(bar.active, bar.href, _active_title(name, bar.active)) for name, bar in named
+        ]
+        chart.add(_("Active"), linked)
+    return _svg(chart)
 
 
-def _options(title: str) -> dict[str, object]:
-    return {
-        "title": title,
-        "width": WIDTH,
-        "height": HEIGHT,
-        "margin": MARGIN,
-        "spacing": 10,
-        "style": _STYLE,
-        "max_scale": 6,
-        "truncate_label": -1,
-        "show_legend": False,
-        "js": [],
-        "css": [],
-    }
+def _svg(chart: pygal.Graph) -> str:
+    return tostring(chart.render_tree(), encoding="unicode")
 
 
-def _render(
-    chart: pygal.Graph, label: str, series: Mapping[str, Series], value_anchor: str = "middle"
-) -> str:
-    # The share of its room that a bar leaves free on either side: few bars don't become blocks.
-    chart._series_margin = max(0.12, 0.5 - len(chart.config.x_labels) / BARS_WIDE / 2)
-    return tostring(polish(chart.render_tree(), label, series, value_anchor), encoding="unicode")
+def _linked(value: float, href: str, title: str) -> dict[str, object] | int:
+    return {"value": value, "xlink": href, "tooltip": title} if value else 0
 
 
-def _thinned(starts: Sequence[date], grain: Grain) -> list[str]:
-    """Return a label for each bar, most of them empty where there are many.
-
-    What is labelled is round: every third hour counts from midnight, every third month from
-    January, and every other week starts on a Monday.
-    """
-    rhythm = _RHYTHMS[grain]
-    fitting = (step for step in rhythm.steps if len(starts) / step <= rhythm.labels_max)
-    step = next(fitting, rhythm.steps[-1])
-    places = [rhythm.place(start) for start in starts]
-    return [
-        "" if place % step else (rhythm.other if place else rhythm.first)(start)
-        for place, start in zip(places, starts, strict=True)
-    ]
+def _add_unclosed(
+    chart: pygal.Graph, names: Sequence[str], bars: Sequence[OpenedBar | AgeBar]
+) -> None:
+    if not any(bar.open or bar.active for bar in bars):
+        return
+    open_, active_ = [], []
+    for name, bar in zip(names, bars, strict=True):
+        open_.append(_linked(bar.open, bar.open_href, _open_title(name, bar.open)))
+        active_.append(_linked(bar.active, bar.active_href, _active_title(name, bar.active)))
+    chart.add(_("Open"), open_)
+    chart.add(_("Active"), active_)
 
 
-def _time_unit(longest_seconds: float) -> tuple[int, str]:
-    """Return the unit in which the longest mean is a number that people can grasp, and the title.
-
-    The unit is in seconds.
-    """
-    if longest_seconds >= 2 * 86_400:
-        return 86_400, _("Mean time to close in days, by month of opening")
-    if longest_seconds >= 2 * 3_600:
-        return 3_600, _("Mean time to close in hours, by month of opening")
-    return 60, _("Mean time to close in minutes, by month of opening")
+def _heard_unclosed(title: str, bars: Sequence[OpenedBar | AgeBar]) -> str:
+    n_open, n_active = sum(bar.open for bar in bars), sum(bar.active for bar in bars)
+    heard = _("%(title)s: %(open)s open, %(active)s active")
+    return heard % {"title": title, "open": count(n_open), "active": count(n_active)}
 
 
-def _decimal(value: float, pattern: str | None = None) -> str:
-    return format_decimal(value, pattern, current_locale())
+def _open_title(name: str, n: int) -> str:
+    said = ngettext("%(name)s: %(n)s open", "%(name)s: %(n)s open", n)
+    return said % {"name": name, "n": count(n)}
 
 
-def _count(value: float | None) -> str:
-    return _decimal(round(value or 0))
+def _active_title(name: str, n: int) -> str:
+    said = ngettext("%(name)s: %(n)s active", "%(name)s: %(n)s active", n)
+    return said % {"name": name, "n": count(n)}
+
+
+def _month_title(bar: MonthBar) -> str:
+    said = _("%(month)s: mean %(mean)s, median %(median)s")
+    mean, median = duration(bar.mean_seconds or 0), duration(bar.median_seconds or 0)
+    return said % {"month": month(bar.month), "mean": mean, "median": median}
+
+
+def _with_oldest(bar: CategoryBar) -> str:
+    if bar.oldest is None:
+        return count(bar.active)
+    day = format_skeleton("yMMMd", bar.oldest, locale=current_locale())
+    return _("%(n)s · oldest of %(day)s") % {"n": count(bar.active), "day": day}
+
+
+def _age(bar: AgeBar) -> str:
+    if bar.days_to is None:
+        n = bar.days_from - 1
+        return ngettext("More than %(n)s day", "More than %(n)s days", n) % {"n": count(n)}
+    if bar.days_to == 0:
+        return _("Today")
+    if bar.days_from == bar.days_to:
+        return format_unit(bar.days_to, "duration-day", locale=current_locale())
+    days = {"first": count(bar.days_from), "last": count(bar.days_to)}
+    return _("%(first)s–%(last)s days") % days

@@ -38,8 +38,18 @@ def connect(url: str) -> Pool:
         min_size=0,
         max_size=POOL_MAX_CONNECTIONS,
         timeout=CONNECT_TIMEOUT_SECONDS,
-        server_settings={"application_name": "analytics_svc", "jit": "off"},
+        reset=_keep_session,
+        server_settings={
+            "application_name": "analytics_svc",
+            "jit": "off",
+            # Few statements, always the same and by key: to plan one takes as long as to run it.
+            "plan_cache_mode": "force_generic_plan",
+        },
     )
+
+
+async def _keep_session(_connection: object) -> None:
+    """Reset nothing between uses: transactions leave nothing, and `session` closes its own."""
 
 
 @asynccontextmanager
@@ -47,6 +57,19 @@ async def writing(pool: Pool) -> AsyncIterator[Connection]:
     """Open a transaction; raises DatabaseAway."""
     async with _named_errors(), pool.acquire() as connection, connection.transaction():
         yield connection
+
+
+@asynccontextmanager
+async def session(pool: Pool) -> AsyncIterator[Connection]:
+    """Keep a connection for work that outlives a transaction; raises DatabaseAway.
+
+    Closed at the end, and its locks with it.
+    """
+    async with _named_errors(), pool.acquire() as connection:
+        try:
+            yield connection
+        finally:
+            await connection.close()
 
 
 @asynccontextmanager

@@ -36,7 +36,8 @@ class Pieces:
     """A period (`since`, `as_of`] cut where the rollups are, so that each instant is in one piece.
 
     (`since`, `quarters_from`) by ticket, [`quarters_from`, `days_from`) by quarter,
-    [`first_day`, `end_day`) by campus day, [`days_to`, `quarters_to`) by quarter,
+    [`first_day`, `first_month`) by campus day, [`first_month`, `end_month`) by month,
+    [`end_month`, `end_day`) by day, [`days_to`, `quarters_to`) by quarter,
     [`quarters_to`, `as_of`] by ticket.
     """
 
@@ -44,6 +45,8 @@ class Pieces:
     quarters_from: datetime
     days_from: datetime
     first_day: date
+    first_month: date
+    end_month: date
     end_day: date
     days_to: datetime
     quarters_to: datetime
@@ -78,13 +81,18 @@ def month_after(month: date, months: int = 1) -> date:
     return date(month.year + years, index + 1, 1)
 
 
+def parse_month(text: str) -> date:
+    """Return the first date of a month such as "2026-05"."""
+    return date.fromisoformat(f"{text}-01")
+
+
 def start_of_day(day: date, zone: ZoneInfo) -> datetime:
     """Return the day's first instant, also where its midnight comes twice or never."""
     return datetime.combine(day, time(), zone).astimezone(UTC)
 
 
 def cut(since: datetime, as_of: datetime, zone: ZoneInfo, grain: Grain) -> Pieces:
-    """Cut a period of at least an hour into whole days, whole quarters and the rest."""
+    """Cut a period of at least an hour into the longest pieces that are no longer than `grain`."""
     quarters_from = _quarter_of(since) + QUARTER
     quarters_to = _quarter_of(as_of)
     first_day = day_of(quarters_from, zone)
@@ -94,7 +102,22 @@ def cut(since: datetime, as_of: datetime, zone: ZoneInfo, grain: Grain) -> Piece
     days_from, days_to = start_of_day(first_day, zone), start_of_day(end_day, zone)
     if grain is Grain.HOUR or days_from >= days_to:
         end_day, days_from, days_to = first_day, quarters_to, quarters_to
-    return Pieces(since, quarters_from, days_from, first_day, end_day, days_to, quarters_to, as_of)
+    first_month = first_day if first_day.day == 1 else month_after(first_day.replace(day=1))
+    end_month = end_day.replace(day=1)
+    if grain is not Grain.MONTH or first_month >= end_month:
+        first_month = end_month = end_day
+    return Pieces(
+        since,
+        quarters_from,
+        days_from,
+        first_day,
+        first_month,
+        end_month,
+        end_day,
+        days_to,
+        quarters_to,
+        as_of,
+    )
 
 
 def bucket_starts(since: datetime, as_of: datetime, zone: ZoneInfo, grain: Grain) -> list[datetime]:

@@ -3,7 +3,8 @@
 Idempotent by version, in any order, from any number of replicas at once.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 from aio_pika.abc import AbstractIncomingMessage
@@ -11,13 +12,12 @@ from prometheus_client import Counter, Histogram
 from pydantic import ValidationError
 
 from analytics_svc import store
-from analytics_svc.database import Connection, DatabaseAway, Pool, writing
-from analytics_svc.periods import day_of
+from analytics_svc.database import DatabaseAway, Pool, writing
+from analytics_svc.state import state_of
 from analytics_svc.store import NotBuilt
 from bus.consumer import BatchConsumer
 from bus.rpc import reasons
 from contracts.messages import Event
-from contracts.rest import Ticket
 from contracts.topology import ANALYTICS_TICKETS
 
 # Large enough to share a commit, small enough that the reports follow within a moment.
@@ -25,11 +25,11 @@ BATCH_EVENTS = 500
 
 EVENTS_TOTAL = Counter("projection_events_total", "Events taken in.", ["news"])
 BATCH_SECONDS = Histogram("projection_batch_seconds", "Time to take in one batch of events.")
-
-
-async def apply(connection: Connection, tickets: Sequence[Ticket], zone: ZoneInfo) -> int:
-    """Take in ticket states, with the writer's lock held; return how many were news."""
-    return await store.apply(connection, tickets, [day_of(t.opened_at, zone) for t in tickets])
+LAG_SECONDS = Histogram(
+    "projection_lag_seconds",
+    "From a change of a ticket to the reports that count it.",
+    buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300, 1_800),
+)
 
 
 class Projection:
@@ -57,13 +57,26 @@ class Projection:
 
     async def _take(self, events: list[Event]) -> None:
         with BATCH_SECONDS.time():
-            async with writing(self._pool) as connection:
-                await store.lock_for_writing(connection)
-                built = await store.fetch_built(connection)
-                tickets = [event.ticket for event in events]
-                news = await apply(connection, tickets, ZoneInfo(built.timezone))
+            news = await take(self._pool, events)
         EVENTS_TOTAL.labels("yes").inc(news)
         EVENTS_TOTAL.labels("no").inc(len(events) - news)
+        now = datetime.now(UTC)
+        for event in events:
+            LAG_SECONDS.observe((now - event.ticket.modified_at).total_seconds())
+
+
+async def take(pool: Pool, events: list[Event]) -> int:
+    """Take in what events say of tickets; return how many were news.
+
+    Raises DatabaseAway, NotBuilt.
+    """
+    async with writing(pool) as connection:
+        await store.lock_for_writing(connection)
+        built = await store.fetch_built(connection)
+        zone = ZoneInfo(built.timezone)
+        states = [state_of(event.ticket, zone) for event in events]
+        await store.note_for_rebuild(connection, states)
+        return await store.apply(connection, built.generation, states)
 
 
 def decode(message: AbstractIncomingMessage) -> Event:

@@ -1,18 +1,122 @@
-"""All SQL of the read model; takes a connection, never the pool. Knows no time zone.
+"""SQL that keeps the read model; takes a connection, never the pool. Knows no time zone.
 
-Days and months are those of the campus because their dates come in with each ticket.
+What the reports read is in `queries.py`. Days are those of the campus because they come in with
+each ticket.
 """
+
+# ruff: noqa: S608 - what is put together here are constants; every value is a parameter
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
 from analytics_svc.database import Connection
-from analytics_svc.periods import Pieces
-from contracts.rest import Ticket
+from analytics_svc.histogram import LN_GROWTH
+from analytics_svc.state import TicketState
 
-# One writer at a time in the whole database; the number is the text "campus".
+# One writer at a time in the whole database, one rebuild beside it; the texts "campus", "rebuild".
 WRITER_LOCK = int.from_bytes(b"campus")
+REBUILD_LOCK = int.from_bytes(b"rebuild")
+
+_STATES = """
+    unnest($2::bigint[], $3::bigint[], $4::timestamptz[], $5::date[], $6::timestamptz[],
+           $7::text[], $8::text[], $9::text[])
+    AS state (id, version, opened_at, opened_day, closed_at, status, category, title)
+"""
+# What tickets add to the rollups (`sign` 1), and what their states before no longer do (-1). Added
+# up as finely as any rollup needs before it is spread to the scopes: few rows are left by then.
+_CHANGE = """
+    SELECT scope, day, date_trunc('month', day)::date AS month, start, opened, open, active,
+           closed_microseconds
+      FROM (SELECT category,
+                   opened_day AS day,
+                   date_bin('15 minutes', opened_at, 'epoch') AS start,
+                   sum(sign) AS opened,
+                   sum(sign * (status = 'open')::int) AS open,
+                   sum(sign * (status = 'active')::int) AS active,
+                   coalesce(sum(sign * extract(epoch FROM closed_at - opened_at)) * 1000000, 0)
+                       AS closed_microseconds
+              FROM signed
+             GROUP BY category, day, start) AS fine
+     CROSS JOIN LATERAL (VALUES ('all'), (category)) AS scopes (scope)
+"""
+_TOOK = f"""
+    SELECT scope, month, bucket, closed
+      FROM (SELECT category,
+                   date_trunc('month', opened_day)::date AS month,
+                   CASE WHEN closed_at - opened_at < interval '1 second' THEN 0
+                        ELSE 1 + ceil(ln(extract(epoch FROM closed_at - opened_at)::float8)
+                                      / {LN_GROWTH!r})
+                   END::smallint AS bucket,
+                   sum(sign) AS closed
+              FROM signed
+             WHERE closed_at IS NOT NULL
+             GROUP BY category, month, bucket) AS fine
+     CROSS JOIN LATERAL (VALUES ('all'), (category)) AS scopes (scope)
+"""
+
+
+def _roll_up(table: str, key: str, counts: Sequence[str], change: str = "change") -> str:
+    """Return a statement that adds a change to a rollup.
+
+    The sums are made before they are written: a difference alone may be below zero, which the
+    table refuses.
+    """
+    columns = ", ".join(counts)
+    return f"""
+        INSERT INTO {table} (generation, scope, {key}, {columns})
+        SELECT $1, scope, {key}, {", ".join(f"sum({count})" for count in counts)}
+          FROM (SELECT scope, {key}, {columns} FROM {change}
+                UNION ALL
+                SELECT scope, {key}, {columns} FROM {table}
+                 WHERE generation = $1 AND (scope, {key}) IN (SELECT scope, {key} FROM {change}))
+            AS part
+         GROUP BY scope, {key}
+        ON CONFLICT (generation, scope, {key}) DO UPDATE
+           SET {", ".join(f"{count} = EXCLUDED.{count}" for count in counts)}
+    """
+
+
+_COUNTS = ("opened", "open", "active")
+# Adds what is in `after` and takes away what is in `before`; tells how many, and which months'
+# medians may have moved.
+_ROLL_UP_ALL = f"""
+    signed AS (
+        SELECT 1 AS sign, * FROM after UNION ALL SELECT -1, * FROM before
+    ), change AS ({_CHANGE}
+    ), took AS ({_TOOK}
+    ), quarters AS ({_roll_up("opened_quarter", "start", _COUNTS)}
+    ), days AS ({_roll_up("opened_day", "day", _COUNTS)}
+    ), months AS ({_roll_up("opened_month", "month", (*_COUNTS, "closed_microseconds"))}
+    ), buckets AS ({_roll_up("resolution_bucket", "month, bucket", ["closed"], "took")}
+    )
+    SELECT (SELECT count(*) FROM after), (SELECT array_agg(DISTINCT month) FROM took)
+"""
+_APPLY = f"""
+    WITH incoming AS (
+        SELECT DISTINCT ON (id) * FROM {_STATES} ORDER BY id, version DESC
+    ), before AS (
+        SELECT seen.*
+          FROM ticket_state AS seen JOIN incoming USING (id)
+         WHERE seen.generation = $1 AND seen.version < incoming.version
+    ), after AS (
+        INSERT INTO ticket_state
+        SELECT $1, * FROM incoming
+        ON CONFLICT (generation, id) DO UPDATE
+           SET version = EXCLUDED.version, opened_at = EXCLUDED.opened_at,
+               opened_day = EXCLUDED.opened_day, closed_at = EXCLUDED.closed_at,
+               status = EXCLUDED.status, category = EXCLUDED.category, title = EXCLUDED.title
+         WHERE ticket_state.version < EXCLUDED.version
+        RETURNING *
+    ), {_ROLL_UP_ALL}
+"""
+_ROLL_UP_NEW = f"""
+    WITH after AS (
+        SELECT * FROM ticket_state WHERE generation = $1 AND id >= $2 AND id <= $3
+    ), before AS (
+        SELECT * FROM after WHERE false
+    ), {_ROLL_UP_ALL}
+"""
 
 
 class NotBuilt(Exception):
@@ -20,29 +124,10 @@ class NotBuilt(Exception):
 
 
 @dataclass(frozen=True)
-class Opened:
-    """Tickets opened on a campus date, or from an instant on."""
-
-    start: date | datetime
-    opened: int
-    open: int
-    active: int
-
-
-@dataclass(frozen=True)
-class OpenedMonth:
-    """Tickets opened in one campus month; `closed_microseconds` is the sum over the closed ones."""
-
-    month: date
-    closed: int
-    closed_microseconds: int
-    unclosed: int
-
-
-@dataclass(frozen=True)
 class Built:
-    """The time zone whose days and months the rollups hold, and the database's clock."""
+    """The generation to read, the time zone of its days and months, and the database's clock."""
 
+    generation: int
     timezone: str
     now: datetime
 
@@ -53,191 +138,125 @@ async def lock_for_writing(connection: Connection) -> None:
 
 
 async def fetch_built(connection: Connection) -> Built:
-    """Return what the read model was built with; raises NotBuilt."""
-    row = await connection.fetchrow("SELECT timezone, now() FROM projection")
-    if row is None:
+    """Return what there is to read; raises NotBuilt."""
+    built = await find_built(connection)
+    if built is None:
         raise NotBuilt("The reports are not built yet.")
-    return Built(*row)
+    return built
 
 
-async def find_timezone(connection: Connection) -> str | None:
-    """Return the time zone of the read model, None where it was never built."""
-    timezone: str | None = await connection.fetchval("SELECT timezone FROM projection")
-    return timezone
+async def find_built(connection: Connection) -> Built | None:
+    """Return what there is to read, None where nothing was ever built."""
+    row = await connection.fetchrow("SELECT generation, timezone, now() FROM projection")
+    return Built(*row) if row else None
 
 
-async def reset(connection: Connection, timezone: str) -> None:
-    """Empty the read model; others see the old one until the transaction commits.
-
-    DELETE, since TRUNCATE would make readers wait or see nothing.
-    """
-    await connection.execute(
-        """
-        DELETE FROM ticket_state;
-        DELETE FROM opened_day;
-        DELETE FROM opened_quarter;
-        DELETE FROM opened_month;
-        DELETE FROM active_category;
-        DELETE FROM projection;
-        """
-    )
-    await connection.execute(
-        "INSERT INTO projection (timezone, built_at) VALUES ($1, now())", timezone
-    )
-
-
-async def apply(
-    connection: Connection, tickets: Sequence[Ticket], opened_days: Sequence[date]
-) -> int:
+async def apply(connection: Connection, generation: int, states: Sequence[TicketState]) -> int:
     """Take in the states that are newer than those seen; return how many were.
 
-    `opened_days` are the campus dates of the openings. Needs `lock_for_writing` in the same
-    transaction: rollups are read and written back.
+    Only one writer a generation: rollups are read and written back.
     """
-    news: int = await connection.fetchval(
+    if not states:
+        return 0
+    [(news, months)] = await connection.fetch(_APPLY, generation, *zip(*states, strict=True))
+    await _set_medians(connection, generation, months)
+    return int(news)
+
+
+async def fill(connection: Connection, generation: int, states: Sequence[TicketState]) -> None:
+    """Take in tickets by rising ids, all of them above those that are there; twice as fast."""
+    rows = [(generation, *state) for state in states]
+    await connection.copy_records_to_table("ticket_state", records=rows)
+    first, last = states[0].id, states[-1].id
+    [(_, months)] = await connection.fetch(_ROLL_UP_NEW, generation, first, last)
+    await _set_medians(connection, generation, months)
+
+
+async def _set_medians(
+    connection: Connection, generation: int, months: Sequence[date] | None
+) -> None:
+    if not months:
+        return
+    await connection.execute(
         """
-        WITH incoming AS (
-            SELECT DISTINCT ON (id) *
-              FROM unnest($1::bigint[], $2::bigint[], $3::timestamptz[], $4::date[],
-                          $5::timestamptz[], $6::text[], $7::text[])
-                AS event (id, version, opened_at, opened_day, closed_at, status, category)
-             ORDER BY id, version DESC
-        ), before AS (
-            SELECT seen.*
-              FROM ticket_state AS seen JOIN incoming USING (id)
-             WHERE seen.version < incoming.version
-        ), after AS (
-            INSERT INTO ticket_state
-                   (id, version, opened_at, opened_day, closed_at, status, category)
-            SELECT id, version, opened_at, opened_day, closed_at, status, category
-              FROM incoming
-            ON CONFLICT (id) DO UPDATE
-               SET version = EXCLUDED.version, opened_at = EXCLUDED.opened_at,
-                   opened_day = EXCLUDED.opened_day, closed_at = EXCLUDED.closed_at,
-                   status = EXCLUDED.status, category = EXCLUDED.category
-             WHERE ticket_state.version < EXCLUDED.version
-            RETURNING *
-        ), change AS (
-            SELECT opened_day AS day,
-                   date_trunc('month', opened_day)::date AS month,
-                   date_bin('15 minutes', opened_at, 'epoch') AS quarter,
-                   category,
-                   sign,
-                   sign * (status = 'open')::int AS open,
-                   sign * (status = 'active')::int AS active,
-                   sign * (status = 'closed')::int AS closed,
-                   sign * extract(epoch FROM closed_at - opened_at) * 1000000 AS microseconds
-              FROM (SELECT 1 AS sign, * FROM after
-                    UNION ALL
-                    SELECT -1, * FROM before) AS signed
-        ), days AS (
-            INSERT INTO opened_day (day, opened, open, active)
-            SELECT day, sum(opened), sum(open), sum(active)
-              FROM (SELECT day, sign, open, active FROM change
-                    UNION ALL
-                    SELECT day, opened, open, active FROM opened_day
-                     WHERE day IN (SELECT day FROM change)) AS part (day, opened, open, active)
-             GROUP BY day
-            ON CONFLICT (day) DO UPDATE
-               SET opened = EXCLUDED.opened, open = EXCLUDED.open, active = EXCLUDED.active
-        ), quarters AS (
-            INSERT INTO opened_quarter (start, opened, open, active)
-            SELECT start, sum(opened), sum(open), sum(active)
-              FROM (SELECT quarter, sign, open, active FROM change
-                    UNION ALL
-                    SELECT start, opened, open, active FROM opened_quarter
-                     WHERE start IN (SELECT quarter FROM change))
-                AS part (start, opened, open, active)
-             GROUP BY start
-            ON CONFLICT (start) DO UPDATE
-               SET opened = EXCLUDED.opened, open = EXCLUDED.open, active = EXCLUDED.active
-        ), months AS (
-            INSERT INTO opened_month (month, closed, closed_microseconds, unclosed)
-            SELECT month, sum(closed), coalesce(sum(microseconds), 0), sum(unclosed)
-              FROM (SELECT month, closed, microseconds, open + active FROM change
-                    UNION ALL
-                    SELECT month, closed, closed_microseconds, unclosed FROM opened_month
-                     WHERE month IN (SELECT month FROM change))
-                AS part (month, closed, microseconds, unclosed)
-             GROUP BY month
-            ON CONFLICT (month) DO UPDATE
-               SET closed = EXCLUDED.closed, closed_microseconds = EXCLUDED.closed_microseconds,
-                   unclosed = EXCLUDED.unclosed
-        ), categories AS (
-            INSERT INTO active_category (category, active)
-            SELECT category, sum(active)
-              FROM (SELECT category, active FROM change
-                    UNION ALL
-                    SELECT category, active FROM active_category) AS part (category, active)
-             GROUP BY category
-            ON CONFLICT (category) DO UPDATE SET active = EXCLUDED.active
-        )
-        SELECT count(*) FROM after
+        UPDATE opened_month AS rollup
+           SET median_bucket = (
+               SELECT bucket
+                 FROM (SELECT bucket, sum(closed) OVER (ORDER BY bucket) AS reached
+                         FROM resolution_bucket
+                        WHERE generation = $1 AND scope = rollup.scope AND month = rollup.month)
+                   AS cumulated
+                WHERE 2 * reached >= rollup.opened - rollup.open - rollup.active
+                ORDER BY bucket
+                LIMIT 1)
+         WHERE generation = $1 AND month = ANY($2) AND opened > open + active
         """,
-        [ticket.id for ticket in tickets],
-        [ticket.version for ticket in tickets],
-        [ticket.opened_at for ticket in tickets],
-        opened_days,
-        [ticket.closed_at for ticket in tickets],
-        [ticket.status for ticket in tickets],
-        [ticket.category for ticket in tickets],
+        generation,
+        months,
     )
-    return news
 
 
-async def list_opened(connection: Connection, pieces: Pieces) -> list[Opened]:
-    """Return the counts of a period by day, quarter and piece of a quarter at either end.
+async def note_for_rebuild(connection: Connection, states: Sequence[TicketState]) -> None:
+    """Note the states for a rebuild if one runs; else none can start before the transaction ends.
 
-    Each instant is in one of them, and each of them in one bucket of the report.
+    The rebuild's lock tells: it goes with its process, which a flag in a table would outlive.
     """
+    if await connection.fetchval("SELECT pg_try_advisory_xact_lock_shared($1)", REBUILD_LOCK):
+        return
+    await connection.execute(
+        f"INSERT INTO rebuild_journal SELECT * FROM {_STATES} WHERE $1",
+        True,
+        *zip(*states, strict=True),
+    )
+
+
+async def begin_rebuild(connection: Connection) -> None:
+    """Wait until no other rebuild runs; from then on, what is taken in is noted too.
+
+    Holds until the connection is closed, or breaks.
+    """
+    await connection.execute("SELECT pg_advisory_lock($1)", REBUILD_LOCK)
+
+
+async def empty(connection: Connection, generation: int) -> None:
+    """Empty a generation that is not read any more, and forget what was noted.
+
+    Emptying its tickets waits for readers that may still hold it, since TRUNCATE does not mind
+    what they have begun to see.
+    """
+    await connection.execute("LOCK TABLE projection IN ACCESS EXCLUSIVE MODE")
+    await connection.execute(f"TRUNCATE ticket_state_{generation:d}, rebuild_journal")
+    for table in ("opened_quarter", "opened_day", "opened_month", "resolution_bucket"):
+        await connection.execute(f"DELETE FROM {table} WHERE generation = $1", generation)
+
+
+async def analyze(connection: Connection) -> None:
+    """Let PostgreSQL look at what was just filled, or it plans for empty tables."""
+    await connection.execute("ANALYZE")
+
+
+async def take_noted(connection: Connection, limit: int) -> list[TicketState]:
+    """Return at most `limit` states that were noted, and forget them with the transaction."""
     rows = await connection.fetch(
         """
-        SELECT day, NULL::timestamptz AS start, opened, open, active
-          FROM opened_day
-         WHERE day >= $4 AND day < $5
-        UNION ALL
-        SELECT NULL, start, opened, open, active
-          FROM opened_quarter
-         WHERE start >= $2 AND start < $3 OR start >= $6 AND start < $7
-        UNION ALL
-        SELECT NULL, min(opened_at), count(*), count(*) FILTER (WHERE status = 'open'),
-               count(*) FILTER (WHERE status = 'active')
-          FROM ticket_state
-         WHERE opened_at > $1 AND opened_at < $2
-        HAVING count(*) > 0
-        UNION ALL
-        SELECT NULL, min(opened_at), count(*), count(*) FILTER (WHERE status = 'open'),
-               count(*) FILTER (WHERE status = 'active')
-          FROM ticket_state
-         WHERE opened_at >= $7 AND opened_at <= $8
-        HAVING count(*) > 0
+        DELETE FROM rebuild_journal
+         WHERE ctid = ANY(ARRAY(SELECT ctid FROM rebuild_journal LIMIT $1))
+        RETURNING *
         """,
-        pieces.since,
-        pieces.quarters_from,
-        pieces.days_from,
-        pieces.first_day,
-        pieces.end_day,
-        pieces.days_to,
-        pieces.quarters_to,
-        pieces.as_of,
+        limit,
     )
-    return [Opened(row["day"] or row["start"], *row[2:]) for row in rows]
+    return [TicketState(*row) for row in rows]
 
 
-async def list_months(connection: Connection, last: date) -> list[OpenedMonth]:
-    """Return the months up to `last` that had tickets."""
-    rows = await connection.fetch(
+async def show(connection: Connection, generation: int, timezone: str) -> None:
+    """Make a generation the one that is read, from the end of the transaction on."""
+    await connection.execute(
         """
-        SELECT month, closed, closed_microseconds, unclosed
-          FROM opened_month
-         WHERE month <= $1 AND closed + unclosed > 0
+        INSERT INTO projection (generation, timezone, built_at) VALUES ($1, $2, now())
+        ON CONFLICT (single) DO UPDATE
+           SET generation = EXCLUDED.generation, timezone = EXCLUDED.timezone,
+               built_at = EXCLUDED.built_at
         """,
-        last,
+        generation,
+        timezone,
     )
-    return [OpenedMonth(row[0], row[1], int(row[2]), row[3]) for row in rows]
-
-
-async def count_active(connection: Connection) -> dict[str | None, int]:
-    """Return how many tickets are active in each category that ever had one; None: without."""
-    rows = await connection.fetch("SELECT category, active FROM active_category")
-    return {row["category"]: row["active"] for row in rows}

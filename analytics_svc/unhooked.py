@@ -7,8 +7,7 @@ before anything else is imported.
 import sys
 
 import pygal
-from pygal.style import Style
 
-__all__ = ["Style", "pygal"]
+__all__ = ["pygal"]
 
 sys.meta_path[:] = [f for f in sys.meta_path if not isinstance(f, pygal.PluginImportFixer)]

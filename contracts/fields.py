@@ -10,6 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from contracts.vocabulary import (
     DESCRIPTION_MAX_CHARACTERS,
+    EVERY_CATEGORY,
     MESSAGE_MAX_CHARACTERS,
     REPLY_TITLE_MAX_CHARACTERS,
 )
@@ -77,6 +78,22 @@ ReplyTitle = Annotated[
     AfterValidator(_require_line),
     _cleaned(REPLY_TITLE_MAX_CHARACTERS),
     _text_schema(REPLY_TITLE_MAX_CHARACTERS, _LINE_PATTERN),
+]
+
+
+def _require_category(value: str) -> str:
+    if value not in EVERY_CATEGORY:
+        raise PydanticCustomError(
+            "category", "must be one of {known}", {"known": ", ".join(EVERY_CATEGORY)}
+        )
+    return value
+
+
+# Which tickets are wanted: those of a category, or `none`, those without one.
+CategoryOrNone = Annotated[
+    str,
+    AfterValidator(_require_category),
+    WithJsonSchema({"type": "string", "enum": list(EVERY_CATEGORY)}),
 ]
 
 

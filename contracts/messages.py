@@ -4,6 +4,7 @@ from datetime import UTC, date, datetime
 from typing import Annotated, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     Field,
     StrictInt,
     TypeAdapter,
@@ -14,7 +15,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from contracts.fields import Body, Description, Id, Instant, Record, Version
+from contracts.fields import Body, CategoryOrNone, Description, Id, Instant, Record, Version
 from contracts.rest import FieldError, Message, Ticket
 from contracts.vocabulary import (
     EMBEDDING_DIMENSIONS,
@@ -124,9 +125,15 @@ class Classification(Record):
 
 
 class ReportRequest(Body):
-    """What every report is asked with: the `language` of the words in its chart."""
+    """What every report is asked with.
 
+    `category` leaves only its tickets; `language` is that of the words
+    in a chart; without `chart` nothing is drawn and every `svg` is empty.
+    """
+
+    category: CategoryOrNone | None = None
     language: Language = Language.ENGLISH
+    chart: bool = True
 
 
 class UnclosedRequest(ReportRequest):
@@ -158,8 +165,43 @@ class UnclosedBucket(Record):
     active: int
 
 
+class PeriodBefore(Record):
+    """What was opened in (`since`, the period's `since`], and how many of it are not closed now."""
+
+    since: Instant
+    opened: int
+    count: int
+
+
+class AgeBand(Record):
+    """Tickets that are not closed, opened at `since` or later and before `until`.
+
+    Both are midnights of the campus, `days` of them ago; None: no bound. `days` is `since`'s.
+    """
+
+    days: int | None
+    since: Instant | None
+    until: Instant | None
+    open: int
+    active: int
+
+
+class OldTicket(Record):
+    """A ticket that is not closed, as far as a report shows it."""
+
+    id: Id
+    title: str
+    status: Status
+    category: Category | None
+    opened_at: Instant
+
+
 class UnclosedReport(Record):
-    """Tickets opened in (`since`, `as_of`] whose status is not closed: `count` of `opened`."""
+    """Tickets opened in (`since`, `as_of`] whose status is not closed: `count` of `opened`.
+
+    Beside them, whenever they were opened, all that are not closed: `unclosed` in number, their
+    `ages`, youngest band first, and the ten `oldest`, oldest first.
+    """
 
     count: int
     opened: int
@@ -167,29 +209,84 @@ class UnclosedReport(Record):
     as_of: Instant
     timezone: str
     buckets: list[UnclosedBucket]
+    before: PeriodBefore
+    unclosed: int
+    ages: list[AgeBand]
+    oldest: list[OldTicket]
     svg: str
+    ages_svg: str
+
+
+def _require_month(text: str) -> str:
+    try:
+        # A campus month as in an address; four digits, so that texts sort like months.
+        if datetime.strptime(text, "%Y-%m").strftime("%Y-%m") == text:
+            return text
+    except ValueError:
+        pass
+    raise PydanticCustomError("month", "must be a month such as 2026-05")
+
+
+Month = Annotated[str, AfterValidator(_require_month)]
 
 
 class ResolutionRequest(ReportRequest):
-    """`months` limits the report to the latest ones; None shows all since the first ticket."""
+    """The opening months from `since` to `until`, both included, or the latest `months` of them.
+
+    Without `since` from the first ticket's month on, without `until` to the current one.
+    """
 
     months: Annotated[StrictInt, Field(ge=1, le=MONTHS_MAX)] | None = None
+    since: Month | None = None
+    until: Month | None = None
+
+    @field_validator("until")
+    @classmethod
+    def _after_since(cls, until: str | None, info: ValidationInfo) -> str | None:
+        since = info.data.get("since")
+        if until and since and until < since:
+            raise PydanticCustomError("until_before_since", "must not be before since")
+        return until
 
 
 class ResolutionMonth(Record):
     """Tickets opened in `month` ("2026-05") of the campus time zone.
 
-    `mean_seconds` is over the `closed` ones only, None where there are none.
+    `mean_seconds` and `median_seconds` are over the `closed` ones only, None where there are none;
+    the median comes from a histogram and is off by `median_error` of the report at most.
+    `provisional`: so many are not closed yet, or to come, that the figures will change.
     """
 
     month: str
     closed: int
     still_open: int
     mean_seconds: float | None
+    median_seconds: float | None
+    provisional: bool
+
+
+class MonthsBefore(Record):
+    """The months before those of the report, as many of them, `since` to `until`."""
+
+    since: str
+    until: str
+    closed: int
+    mean_seconds: float | None
 
 
 class ResolutionReport(Record):
+    """Each month, gaps shown; over all of them, how many are closed and their mean.
+
+    `before` is None where no ticket was opened before the report's first month. `median_error` is
+    a share of the median (0.01: one percent).
+    """
+
     months: list[ResolutionMonth]
+    closed: int
+    still_open: int
+    mean_seconds: float | None
+    before: MonthsBefore | None
+    median_error: float
     as_of: Instant
     timezone: str
     svg: str
@@ -200,15 +297,22 @@ class ActiveRequest(ReportRequest):
 
 
 class ActiveCategory(Record):
+    """How many tickets of a category are active, and the one that was opened first."""
+
     category: Category
     active: int
+    oldest: OldTicket | None
 
 
 class ActiveReport(Record):
-    """Tickets whose status is active, by category; those without one beside them."""
+    """Tickets whose status is active, by category; those without one beside them.
+
+    Where the request names a category, `categories` holds no other, and `uncategorised` is 0.
+    """
 
     categories: list[ActiveCategory]
     uncategorised: int
+    oldest_uncategorised: OldTicket | None
     as_of: Instant
     timezone: str
     svg: str

@@ -79,6 +79,9 @@ PAGE_DEFAULT_ITEMS = 50
 PAGE_MAX_ITEMS = 200
 SIMILAR_MAX_ITEMS = 20
 EMBEDDING_DIMENSIONS = 512
+# How a ticket without a category is called where one has to be named.
+NO_CATEGORY = "none"
+EVERY_CATEGORY = (*Category, NO_CATEGORY)
 # Ten years: longer than any campus looks back, and short enough for exact date arithmetic.
 PERIOD_MAX_DAYS = 3_660
 PERIOD_MAX_HOURS = PERIOD_MAX_DAYS * 24

@@ -79,6 +79,7 @@ async def _take_all(chromium: str) -> None:
         Shot("list-dark", Role.HELPDESK, "/tickets", DESK, scheme="dark"),
         Shot("ticket", Role.HELPDESK, f"/tickets/{ticket_id}", DESK),
         Shot("report", Role.HELPDESK, "/analytics/resolution", DESK),
+        Shot("unclosed", Role.HELPDESK, "/analytics/unclosed?last=30&unit=days", DESK),
         Shot("phone", Role.USER, "/tickets", PHONE, typed=TYPED),
     )
     async with async_playwright() as playwright:

@@ -77,9 +77,9 @@ STATUSES = """
 """
 REPORTED = """
     SELECT coalesce(sum(opened), 0)::bigint, coalesce(sum(open), 0)::bigint,
-           coalesce(sum(active), 0)::bigint,
-           (SELECT coalesce(sum(closed), 0)::bigint FROM analytics.opened_month)
-      FROM analytics.opened_day
+           coalesce(sum(active), 0)::bigint, coalesce(sum(opened - open - active), 0)::bigint
+      FROM analytics.opened_month JOIN analytics.projection USING (generation)
+     WHERE scope = 'all'
 """
 
 

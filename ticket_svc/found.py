@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from itertools import product
 
 from contracts.rest import Ticket
+from contracts.vocabulary import NO_CATEGORY
 from ticket_svc.database import Connection
 from ticket_svc.hits import Said
-from ticket_svc.queries import NO_CATEGORY
 from ticket_svc.search import Page
 from ticket_svc.store import TICKET_COLUMNS, to_ticket
 from ticket_svc.wanted import (

@@ -8,13 +8,12 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 from pydantic.types import AwareDatetime
 from pydantic_core import PydanticCustomError
 
-from contracts.fields import Body, Description, clean_text
+from contracts.fields import Body, CategoryOrNone, Description, clean_text
 from contracts.vocabulary import (
     PAGE_DEFAULT_ITEMS,
     PAGE_MAX_ITEMS,
     SEARCH_MAX_CHARACTERS,
     SIMILAR_MAX_ITEMS,
-    Category,
     Status,
 )
 from ticket_svc.cursor import Cursor, decode_cursor
@@ -22,9 +21,6 @@ from ticket_svc.cursor import Cursor, decode_cursor
 Sort: TypeAlias = Literal[
     "-opened_at", "opened_at", "-modified_at", "modified_at", "-affected", "waiting_since"
 ]
-# How a ticket without a category is called here and in the index on categories.
-NO_CATEGORY = "none"
-EVERY_CATEGORY = (*Category, NO_CATEGORY)
 SIMILAR_DEFAULT_ITEMS = 5
 
 _RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
@@ -58,19 +54,6 @@ def _text_parameter(description: str, **schema: Any) -> WithJsonSchema:
     return WithJsonSchema({"type": "string", "description": description, **schema})
 
 
-def _require_category(value: str) -> str:
-    if value not in EVERY_CATEGORY:
-        raise PydanticCustomError(
-            "category", "must be one of {known}", {"known": ", ".join(EVERY_CATEGORY)}
-        )
-    return value
-
-
-CategoryParameter = Annotated[
-    str,
-    AfterValidator(_require_category),
-    WithJsonSchema({"type": "string", "enum": list(EVERY_CATEGORY)}),
-]
 InstantParameter = Annotated[
     AwareDatetime,
     BeforeValidator(_require_rfc_3339),
@@ -94,7 +77,7 @@ class ListQuery(Query):
         Field(description="Any of these; users see open and active tickets only."),
     ] = ()
     category: Annotated[
-        tuple[CategoryParameter, ...],
+        tuple[CategoryOrNone, ...],
         Field(description="Any of these; `none` finds tickets without a category."),
     ] = ()
     q: Annotated[

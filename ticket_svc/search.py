@@ -6,9 +6,10 @@ from collections.abc import AsyncIterator, Sequence
 from typing import NamedTuple
 
 from contracts.rest import Counts, SimilarTicket, Ticket
+from contracts.vocabulary import NO_CATEGORY
 from ticket_svc.cursor import Value
 from ticket_svc.database import Connection
-from ticket_svc.queries import NO_CATEGORY, ListQuery, Sort
+from ticket_svc.queries import ListQuery, Sort
 from ticket_svc.store import TICKET_COLUMNS, to_ticket
 
 # What is typed beyond this costs time and finds nothing more.

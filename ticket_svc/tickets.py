@@ -19,7 +19,7 @@ from contracts.rest import (
     Ticket,
     TicketPage,
 )
-from contracts.vocabulary import Category, Role, Status
+from contracts.vocabulary import EVERY_CATEGORY, Category, Role, Status
 from ticket_svc import found, search, store
 from ticket_svc.cursor import Cursor
 from ticket_svc.database import Connection, Pool, acquire
@@ -34,7 +34,7 @@ from ticket_svc.errors import (
     bad_field,
 )
 from ticket_svc.hits import Marker
-from ticket_svc.queries import EVERY_CATEGORY, ListQuery
+from ticket_svc.queries import ListQuery
 from ticket_svc.wanted import Wanted
 
 VISIBLE = {

@@ -16,7 +16,7 @@ from babel.units import format_unit
 from markupsafe import Markup, escape
 
 from contracts.fields import format_instant
-from contracts.vocabulary import Action, Category, CategorySource, Role, Status
+from contracts.vocabulary import NO_CATEGORY, Action, Category, CategorySource, Role, Status
 from web.i18n import N_, current_locale, gettext
 
 # Far more than the ages, months and numbers that pages of a day show, in every language.
@@ -61,6 +61,11 @@ AGE_UNITS = (365 * DAY, 30 * DAY, 7 * DAY, DAY, HOUR, MINUTE)
 def label(word: str) -> str:
     """Return how a word of the vocabulary is called."""
     return gettext(LABELS[word])
+
+
+def category(word: str | None) -> str:
+    """Return the name of a category, or of having none."""
+    return gettext("No category yet") if word in (None, NO_CATEGORY) else label(word)
 
 
 def source(word: str) -> str:
@@ -126,6 +131,16 @@ def _units(n: int, unit: str) -> str:
     return format_unit(n, f"duration-{unit}", "short", locale=current_locale())
 
 
+def units(n: int, unit: str) -> str:
+    """Return so many hours, days, months or years ("24 hours")."""
+    return _long_units(n, unit, current_locale())
+
+
+@lru_cache(REMEMBERED)
+def _long_units(n: int, unit: str, locale: Locale) -> str:
+    return format_unit(n, f"duration-{unit}", "long", locale=locale)
+
+
 def month_name(month: str) -> str:
     """Return "2026-05" as "May 2026"."""
     return _month_name(month, current_locale())
@@ -155,6 +170,17 @@ def number(value: int) -> str:
 @lru_cache(REMEMBERED)
 def _number(value: int, locale: Locale) -> str:
     return format_decimal(value, locale=locale)
+
+
+def linked(count: tuple[int, str]) -> Markup:
+    """Return a number as a link to what it counts; its address is empty where that is nothing."""
+    return _linked(*count, current_locale())
+
+
+@lru_cache(REMEMBERED)
+def _linked(n: int, address: str, locale: Locale) -> Markup:
+    text = _number(n, locale)
+    return Markup('<a href="{}">{}</a>').format(address, text) if address else escape(text)
 
 
 def mark_spans(text: str, spans: Iterable[tuple[int, int]]) -> Markup:
@@ -217,6 +243,10 @@ class Clock:
         return Markup('<time datetime="{}">{}</time>').format(
             format_instant(instant), self.local(instant)
         )
+
+    def local_day(self, instant: datetime) -> str:
+        """Return the local date."""
+        return day(instant.astimezone(self._timezone))
 
     def ago(self, instant: datetime, now: datetime) -> Markup:
         """Return an element that shows the age, and the local date on pointing at it."""

@@ -4,6 +4,7 @@ A fragment goes to many browsers at once, so it depends on nothing but its subje
 """
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -16,8 +17,9 @@ from contracts.vocabulary import Role, Status
 from web.filters import number, title
 from web.i18n import Language, speaking
 from web.keys import RENDERER, TICKET_API
-from web.pages.analytics import TEMPLATE as ANALYTICS
-from web.pages.analytics import AnalyticsPage, Period, load_report
+from web.pages.analytics import TEMPLATE as REPORT
+from web.pages.report_page import AnalyticsPage, load_view, make_page
+from web.pages.report_question import Question
 from web.pages.ticket_page import LIVE_BLOCKS as TICKET_BLOCKS
 from web.pages.ticket_page import TEMPLATE as TICKET
 from web.pages.ticket_page import ClosedPage, TicketPage, load_page, make_closed_page, news_of
@@ -101,15 +103,18 @@ class Fragments:
             html = self._app[RENDERER].fragment("presence.html", others=others)
         return partial("presence", html, "innerHTML")
 
-    async def load_report(self, analysis: str, period: Period, language: Language) -> AnalyticsPage:
+    async def load_report(
+        self, analysis: str, question: Question, language: Language
+    ) -> AnalyticsPage:
         """Return the page of a report; raises RpcError, ValidationError."""
         with speaking(language):
-            return await load_report(self._app, analysis, period)
+            view = await load_view(self._app, analysis, question)
+            return replace(make_page(self._app, analysis, question), views=(view,))
 
     def report(self, page: AnalyticsPage, variant: Variant) -> str:
         """Return a report's numbers, without the form that asked for them."""
         with speaking(variant.language):
-            return blocks_html(self._app[RENDERER], ANALYTICS, page, ["numbers"])
+            return blocks_html(self._app[RENDERER], REPORT, page, ["numbers"])
 
 
 def is_hidden(ticket: Ticket, variant: Variant) -> bool:

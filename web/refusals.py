@@ -38,14 +38,18 @@ FIELDS = {
     "hours_too_many": N_("must be at most %(limit)s hours"),
     "instant": N_("must be an instant such as 2026-05-31T08:00:00Z"),
     "int_parsing": N_("must be a whole number"),
+    "int_type": N_("must be a whole number"),
     "is_duplicate": N_("ticket %(ticket)s is a duplicate of %(of)s itself"),
+    "less_than_equal": N_("must be less than or equal to %(le)s"),
     "literal_error": N_("must be one of the choices"),
+    "month": N_("must be a month such as 2026-05"),
     "other_sort": N_("belongs to another list"),
     "same_ticket": N_("must be another ticket"),
     "several_lines": N_("must be one line"),
     "title_taken": N_("is the title of another reply already"),
     "too_long": N_("must have at most %(max)s characters (has %(n)s)"),
     "unknown_ticket": N_("there is no ticket %(ticket)s"),
+    "until_before_since": N_("must not be before the first month"),
     "year": N_("must be between the years 1 and 9999"),
 }
 # Fields of addresses and forms, as the pages call them.
@@ -53,11 +57,15 @@ NAMES = {
     "body": N_("Text"),
     "category": N_("Category"),
     "last": N_("Last"),
+    "months": N_("Months"),
+    "part": N_("Part"),
     "q": N_("Search"),
+    "since": N_("Since"),
     "sort": N_("Sort"),
     "status": N_("Status"),
     "title": N_("Title"),
     "unit": N_("Unit"),
+    "until": N_("Until"),
 }
 
 

@@ -61,10 +61,14 @@ class Renderer:
         clock = filters.Clock(settings.timezone)
         self._environment.filters |= {
             "label": filters.label,
+            "category": filters.category,
             "source": filters.source,
             "deed": filters.deed,
             "title": filters.title,
             "duration": filters.duration,
+            "span": filters.span,
+            "units": filters.units,
+            "linked": filters.linked,
             "month_name": filters.month_name,
             "day": filters.day,
             "percent": filters.percent,
@@ -75,6 +79,8 @@ class Renderer:
             "local_time": clock.local_time,
             "moment": clock.moment,
             "when": clock.when,
+            "local": clock.local,
+            "local_day": clock.local_day,
             "ago": clock.ago,
             "lasting": clock.lasting,
         }
@@ -200,7 +206,7 @@ def html_response(request: web.Request, html: str, status: int = 200) -> web.Res
     body = html.encode()
     headers = {
         "Cache-Control": "private, no-cache",
-        "Vary": "HX-Request, HX-Request-Type, Accept-Encoding, Accept-Language, Cookie",
+        "Vary": "Accept, HX-Request, HX-Request-Type, Accept-Encoding, Accept-Language, Cookie",
     }
     coding = choose_coding(request.headers.get("Accept-Encoding", ""))
     if coding is not Coding.PLAIN and len(body) >= PACKED_FROM_BYTES:

@@ -1,5 +1,7 @@
 """Asks the report workers; each report is drawn by its own worker and may be away alone."""
 
+from typing import TypeAlias
+
 from bus.rpc_client import RpcClient
 from contracts.messages import (
     ActiveReport,
@@ -10,26 +12,25 @@ from contracts.messages import (
     UnclosedRequest,
 )
 from contracts.topology import RPC_REPORT_ACTIVE, RPC_REPORT_RESOLUTION, RPC_REPORT_UNCLOSED
-from web.i18n import current_language
 
-# Their names in addresses.
-ANALYSES = ("unclosed", "resolution", "active")
+Request: TypeAlias = UnclosedRequest | ResolutionRequest | ActiveRequest
+Report: TypeAlias = UnclosedReport | ResolutionReport | ActiveReport
+# By their names in addresses.
+REQUESTS: dict[str, type[Request]] = {
+    "unclosed": UnclosedRequest,
+    "resolution": ResolutionRequest,
+    "active": ActiveRequest,
+}
+ANALYSES = tuple(REQUESTS)
 REPORT_SECONDS = 3.0
 
 
-async def unclosed(rpc: RpcClient, request: UnclosedRequest) -> UnclosedReport:
-    """Return how many tickets opened in the period are not closed; raises RpcError."""
-    return await rpc.call(RPC_REPORT_UNCLOSED, request, UnclosedReport, REPORT_SECONDS)
-
-
-async def resolution(rpc: RpcClient) -> ResolutionReport:
-    """Return the mean time to close by opening month; raises RpcError."""
-    request = ResolutionRequest(language=current_language())
-    return await rpc.call(RPC_REPORT_RESOLUTION, request, ResolutionReport, REPORT_SECONDS)
-
-
-async def active(rpc: RpcClient) -> ActiveReport:
-    """Return how many tickets are active, by category; raises RpcError."""
-    return await rpc.call(
-        RPC_REPORT_ACTIVE, ActiveRequest(language=current_language()), ActiveReport, REPORT_SECONDS
-    )
+async def ask(rpc: RpcClient, request: Request) -> Report:
+    """Return the report; raises RpcError."""
+    match request:
+        case UnclosedRequest():
+            return await rpc.call(RPC_REPORT_UNCLOSED, request, UnclosedReport, REPORT_SECONDS)
+        case ResolutionRequest():
+            return await rpc.call(RPC_REPORT_RESOLUTION, request, ResolutionReport, REPORT_SECONDS)
+        case ActiveRequest():
+            return await rpc.call(RPC_REPORT_ACTIVE, request, ActiveReport, REPORT_SECONDS)

@@ -47,6 +47,7 @@ ROUTES = (
     web.post(f"/replies/{ID}", replies.replace),
     web.post(f"/replies/{ID}/delete", replies.delete),
     web.get("/analytics", analytics.choose),
+    web.get("/analytics/all", analytics.show_all),
     web.get(f"/analytics/{ANALYSIS}", analytics.show),
     web.get(f"/analytics/{ANALYSIS}.{{kind:svg|csv}}", analytics.download),
     web.get("/classifier", classifier.show),

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from web.fragments import Fragments
-from web.pages.analytics import Period
+from web.pages.report_question import Question
 from web.variant import Variant
 
 
@@ -65,7 +65,7 @@ class ReportTopic:
     """A report; its projection follows the events a moment later, so it is looked at twice."""
 
     analysis: str
-    period: Period
+    question: Question
     LOOKS: ClassVar = 2
     PAUSE_SECONDS: ClassVar = 0.5
     IS_KEPT: ClassVar = True
@@ -78,7 +78,7 @@ class ReportTopic:
         """Return the present state; raises RpcError, ValidationError."""
         # A chart has words in it.
         pages = {
-            language: await fragments.load_report(self.analysis, self.period, language)
+            language: await fragments.load_report(self.analysis, self.question, language)
             for language in {variant.language for variant in variants}
         }
         numbers = {language: page.numbers for language, page in pages.items()}

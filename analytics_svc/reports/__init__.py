@@ -8,8 +8,12 @@ from contextlib import asynccontextmanager
 
 from analytics_svc import store
 from analytics_svc.database import Connection, DatabaseAway, Pool, snapshot
+from analytics_svc.queries import ALL
+from analytics_svc.state import TicketState
 from analytics_svc.store import Built, NotBuilt
 from bus.rpc import RpcError
+from contracts.messages import OldTicket, ReportRequest
+from contracts.vocabulary import NO_CATEGORY, Category, Status
 
 
 @asynccontextmanager
@@ -22,3 +26,24 @@ async def reading(pool: Pool) -> AsyncIterator[tuple[Connection, Built]]:
         raise RpcError("unavailable", "The database of the reports is away.") from error
     except NotBuilt as error:
         raise RpcError("unavailable", str(error)) from error
+
+
+def scope_of(request: ReportRequest) -> str:
+    """Return which rollups the request is about."""
+    return request.category or ALL
+
+
+def categories_of(request: ReportRequest) -> list[str]:
+    """Return the categories that the request is about, NO_CATEGORY too."""
+    return [request.category] if request.category else [*Category, NO_CATEGORY]
+
+
+def old_ticket(state: TicketState) -> OldTicket:
+    """Return a ticket that is not closed as reports show it."""
+    return OldTicket(
+        id=state.id,
+        title=state.title or "",
+        status=Status(state.status),
+        category=None if state.category == NO_CATEGORY else Category(state.category),
+        opened_at=state.opened_at,
+    )

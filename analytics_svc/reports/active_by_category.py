@@ -1,28 +1,66 @@
 """How many tickets are being worked on, by category."""
 
-from analytics_svc import charts, store
+from collections.abc import Mapping
+from zoneinfo import ZoneInfo
+
+from analytics_svc import charts, queries
+from analytics_svc.charts import CategoryBar
 from analytics_svc.database import Connection, Pool
-from analytics_svc.reports import reading
-from contracts.messages import ActiveCategory, ActiveReport, ActiveRequest
-from contracts.vocabulary import Category
+from analytics_svc.periods import day_of
+from analytics_svc.reports import categories_of, old_ticket, reading
+from analytics_svc.store import Built
+from contracts.list_address import list_address
+from contracts.messages import ActiveCategory, ActiveReport, ActiveRequest, OldTicket
+from contracts.vocabulary import NO_CATEGORY, Category, Status
+
+ACTIVE = (Status.ACTIVE,)
 
 
-async def count(connection: Connection) -> dict[Category | None, int]:
-    """Return the active tickets of every category, and of None: without one."""
-    counts = await store.count_active(connection)
-    return {category: counts.get(category, 0) for category in (*Category, None)}
+async def count(
+    connection: Connection, built: Built, request: ActiveRequest
+) -> dict[str, tuple[int, OldTicket | None]]:
+    """Return the active tickets of every category asked for, and the oldest of them."""
+    wanted = categories_of(request)
+    counts = await queries.count_active(connection, built.generation, wanted)
+    states = await queries.list_oldest(connection, built.generation, wanted, ACTIVE, 1)
+    oldest = {state.category: old_ticket(state) for state in states}
+    return {category: (counts.get(category, 0), oldest.get(category)) for category in wanted}
 
 
 async def report(pool: Pool, request: ActiveRequest) -> ActiveReport:
     """Answer the request; raises RpcError `unavailable`."""
     async with reading(pool) as (connection, built):
-        counts = await count(connection)
-    # Those without a category are a passing state: no bar where there are none.
-    bars = tuple((category, n) for category, n in counts.items() if category or n)
+        counts = await count(connection, built, request)
+    svg = ""
+    if request.chart:
+        # Those without a category are a passing state: no bar where there are none.
+        shown = {name: row for name, row in counts.items() if row[0] or name != NO_CATEGORY}
+        bars = _bars(shown or counts, ZoneInfo(built.timezone))
+        svg = await charts.draw(charts.active, request.language, bars)
+    uncategorised, oldest_uncategorised = counts.get(NO_CATEGORY, (0, None))
     return ActiveReport(
-        categories=[ActiveCategory(category=c, active=counts[c]) for c in Category],
-        uncategorised=counts[None],
+        categories=[
+            ActiveCategory(category=Category(category), active=n, oldest=oldest)
+            for category, (n, oldest) in counts.items()
+            if category != NO_CATEGORY
+        ],
+        uncategorised=uncategorised,
+        oldest_uncategorised=oldest_uncategorised,
         as_of=built.now,
         timezone=built.timezone,
-        svg=await charts.draw(charts.active, request.language, bars),
+        svg=svg,
+    )
+
+
+def _bars(
+    counts: Mapping[str, tuple[int, OldTicket | None]], zone: ZoneInfo
+) -> tuple[CategoryBar, ...]:
+    return tuple(
+        CategoryBar(
+            None if category == NO_CATEGORY else Category(category),
+            n,
+            day_of(oldest.opened_at, zone) if oldest else None,
+            list_address(ACTIVE, category=category),
+        )
+        for category, (n, oldest) in counts.items()
     )

@@ -1,15 +1,50 @@
 """How many tickets opened in the last hours or days are not closed, and when they were opened."""
 
-from bisect import bisect_right
-from datetime import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import pairwise
+from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
-from analytics_svc import charts, periods, store
+from analytics_svc import charts, periods, queries
+from analytics_svc.charts import AgeBar, OpenedBar
 from analytics_svc.database import Connection, Pool
 from analytics_svc.periods import Grain
-from analytics_svc.reports import reading
+from analytics_svc.reports import categories_of, old_ticket, reading, scope_of
 from analytics_svc.store import Built
-from contracts.messages import UnclosedBucket, UnclosedReport, UnclosedRequest
+from contracts.fields import format_instant
+from contracts.list_address import UNCLOSED, list_address
+from contracts.messages import (
+    AgeBand,
+    OldTicket,
+    PeriodBefore,
+    UnclosedBucket,
+    UnclosedReport,
+    UnclosedRequest,
+)
+
+OLDEST = 10
+# Where bands of ages end, in campus days before today.
+AGES = (0, 3, 7, 30, 90)
+# Instants of an address are whole microseconds, and the list takes [from, to): (a, b] is both
+# bounds one later.
+TICK = timedelta(microseconds=1)
+# Stand in a drawing for the bounds of the period, so that it can be used again later.
+SINCE, AS_OF = "SINCE", "AS_OF"
+
+
+@dataclass(frozen=True)
+class Backlog:
+    """Everything that is not closed, whenever it was opened: bands of ages, and the oldest."""
+
+    ages: list[AgeBand]
+    oldest: list[OldTicket]
+
+
+def since_of(built: Built, request: UnclosedRequest) -> datetime:
+    """Return the exact beginning of the period, which is not in it."""
+    return built.now - periods.length_of(request.last, request.unit)
 
 
 async def count(
@@ -18,30 +53,79 @@ async def count(
     """Return the buckets of (now − `last` `unit`, now]; they hold each ticket exactly once."""
     zone = ZoneInfo(built.timezone)
     grain = periods.grain_of(request.last, request.unit)
-    since = built.now - periods.length_of(request.last, request.unit)
-    pieces = periods.cut(since, built.now, zone, grain)
+    since = since_of(built, request)
     starts = periods.bucket_starts(since, built.now, zone, grain)
-    opened, open_, active = ([0] * len(starts) for _ in range(3))
-    for row in await store.list_opened(connection, pieces):
-        is_instant = isinstance(row.start, datetime)
-        start = row.start if is_instant else periods.start_of_day(row.start, zone)
-        index = bisect_right(starts, start) - 1
-        opened[index] += row.opened
-        open_[index] += row.open
-        active[index] += row.active
+    rows = await queries.list_opened(
+        connection,
+        built.generation,
+        scope_of(request),
+        periods.cut(since, built.now, zone, grain),
+        starts,
+        [periods.day_of(start, zone) for start in starts],
+    )
+    counts = {row.part: row for row in rows}
+    nothing = queries.Opened(0, 0, 0, 0)
     return [
-        UnclosedBucket(start=start, opened=opened[i], open=open_[i], active=active[i])
-        for i, start in enumerate(starts)
+        UnclosedBucket(start=start, opened=row.opened, open=row.open, active=row.active)
+        for row, start in ((counts.get(part, nothing), start) for part, start in enumerate(starts))
     ]
+
+
+async def count_before(
+    connection: Connection, built: Built, request: UnclosedRequest
+) -> PeriodBefore:
+    """Return the same of the period before, which is as long."""
+    zone = ZoneInfo(built.timezone)
+    until = since_of(built, request)
+    since = until - (built.now - until)
+    [row] = await queries.list_opened(
+        connection,
+        built.generation,
+        scope_of(request),
+        periods.cut(since, until, zone, Grain.MONTH),
+        [since],
+        [periods.day_of(since, zone)],
+    ) or [queries.Opened(0, 0, 0, 0)]
+    return PeriodBefore(since=since, opened=row.opened, count=row.open + row.active)
+
+
+async def count_backlog(connection: Connection, built: Built, request: UnclosedRequest) -> Backlog:
+    """Return the ages of everything that is not closed, youngest band first."""
+    zone = ZoneInfo(built.timezone)
+    today = periods.day_of(built.now, zone)
+    days = [today - timedelta(days=age) for age in reversed(AGES)]
+    counts = await queries.count_by_age(connection, built.generation, scope_of(request), days)
+    ends: list[int | None] = [None, *AGES, None]
+    midnights = [periods.start_of_day(day, zone) for day in reversed(days)]
+    bounds = [None, *midnights, None]
+    states = await queries.list_oldest(
+        connection, built.generation, categories_of(request), UNCLOSED, OLDEST
+    )
+    return Backlog(
+        ages=[
+            AgeBand(days=days_ago, since=since, until=until, open=band.open, active=band.active)
+            for days_ago, (until, since), band in zip(
+                ends[1:], pairwise(bounds), reversed(counts), strict=True
+            )
+        ],
+        oldest=[old_ticket(state) for state in states[:OLDEST]],
+    )
 
 
 async def report(pool: Pool, request: UnclosedRequest) -> UnclosedReport:
     """Answer the request; raises RpcError `unavailable`."""
     async with reading(pool) as (connection, built):
         buckets = await count(connection, built, request)
-    grain = periods.grain_of(request.last, request.unit)
-    zone = ZoneInfo(built.timezone)
-    bars = tuple((_clock(b.start, zone, grain), b.open, b.active) for b in buckets)
+        before = await count_before(connection, built, request)
+        backlog = await count_backlog(connection, built, request)
+    svg = ages_svg = ""
+    if request.chart:
+        grain = periods.grain_of(request.last, request.unit)
+        bars = _opened_bars(buckets, request, ZoneInfo(built.timezone), grain)
+        svg = await charts.draw(charts.unclosed, request.language, grain, bars)
+        svg = _with_bounds(svg, buckets[0].start, built.now)
+        ages = _age_bars(backlog.ages, request)
+        ages_svg = await charts.draw(charts.ages, request.language, ages)
     return UnclosedReport(
         count=sum(bucket.open + bucket.active for bucket in buckets),
         opened=sum(bucket.opened for bucket in buckets),
@@ -49,7 +133,57 @@ async def report(pool: Pool, request: UnclosedRequest) -> UnclosedReport:
         as_of=built.now,
         timezone=built.timezone,
         buckets=buckets,
-        svg=await charts.draw(charts.unclosed, request.language, grain, bars),
+        before=before,
+        unclosed=sum(band.open + band.active for band in backlog.ages),
+        ages=backlog.ages,
+        oldest=backlog.oldest,
+        svg=svg,
+        ages_svg=ages_svg,
+    )
+
+
+def _opened_bars(
+    buckets: Sequence[UnclosedBucket], request: UnclosedRequest, zone: ZoneInfo, grain: Grain
+) -> tuple[OpenedBar, ...]:
+    turns = [bucket.start for bucket in buckets[1:]]
+    bounds: list[datetime | str] = [SINCE, *turns, AS_OF]
+    return tuple(
+        OpenedBar(
+            _clock(bucket.start, zone, grain),
+            bucket.open,
+            bucket.active,
+            *(
+                list_address([status], category=request.category, since=since, until=until)
+                for status in UNCLOSED
+            ),
+        )
+        for bucket, (since, until) in zip(buckets, pairwise(bounds), strict=True)
+    )
+
+
+def _with_bounds(svg: str, since: datetime, as_of: datetime) -> str:
+    pairs = ((SINCE, since), (AS_OF, as_of))
+    for name, instant in pairs:
+        svg = svg.replace(f"={name}", f"={quote(format_instant(instant + TICK))}")
+    return svg
+
+
+def _age_bars(ages: Sequence[AgeBand], request: UnclosedRequest) -> tuple[AgeBar, ...]:
+    newest = [0, *(days + 1 for days in AGES)]
+    return tuple(
+        AgeBar(
+            days_from,
+            band.days,
+            band.open,
+            band.active,
+            *(
+                list_address(
+                    [status], category=request.category, since=band.since, until=band.until
+                )
+                for status in UNCLOSED
+            ),
+        )
+        for days_from, band in zip(newest, ages, strict=True)
     )
 
 

@@ -32,7 +32,6 @@ CREATE SCHEMA IF NOT EXISTS tickets AUTHORIZATION ticket_svc;
 CREATE SCHEMA IF NOT EXISTS analytics AUTHORIZATION analytics_svc;
 ALTER ROLE ticket_svc SET search_path = tickets, extensions;
 ALTER ROLE analytics_svc SET search_path = analytics;
--- Who hangs, or vanishes with its machine, must not hold locks for ever. A rebuild waits for its export
--- inside a transaction.
+-- Who hangs, or vanishes with its machine, must not hold locks for ever.
 ALTER ROLE ticket_svc SET idle_in_transaction_session_timeout = '60s';
-ALTER ROLE analytics_svc SET idle_in_transaction_session_timeout = '120s';
+ALTER ROLE analytics_svc SET idle_in_transaction_session_timeout = '60s';

@@ -11,11 +11,16 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from analytics_svc import store
-from analytics_svc.database import Pool, connect, writing
+from analytics_svc import projection, rebuild, store
+from analytics_svc.database import Pool, connect, snapshot, writing
 from analytics_svc.rebuild import TicketApi
+from analytics_svc.reports import active_by_category
+from contracts.messages import ActiveRequest, Event
 from contracts.rest import Ticket
-from contracts.vocabulary import Category, CategorySource, Status
+from contracts.vocabulary import NO_CATEGORY, Category, CategorySource, Status
+
+# What differs is what one wants to read.
+pytest.register_assert_rewrite("tests.analytics_svc.agreement")
 
 TOKEN = "a token of the tests"
 ROME = "Europe/Rome"
@@ -44,6 +49,26 @@ def ticket(
         version=version,
         messages=0,
     )
+
+
+async def take(pool: Pool, tickets: Iterable[Ticket]) -> int:
+    """Let the read model hear of states as events tell of them; return how many were news."""
+    return await projection.take(pool, [Event(ticket=ticket) for ticket in tickets])
+
+
+async def count_active(pool: Pool) -> dict[Category | None, int]:
+    """Return how many tickets the report counts in each category that has any."""
+    async with snapshot(pool) as connection:
+        built = await store.fetch_built(connection)
+        counts = await active_by_category.count(connection, built, ActiveRequest())
+    return {
+        None if name == NO_CATEGORY else Category(name): n for name, (n, _) in counts.items() if n
+    }
+
+
+async def rebuild_all(pool: Pool, tickets: "Tickets", timezone: str = ROME) -> None:
+    """Rebuild the read model from the ticket service."""
+    await rebuild.rebuild(pool, tickets.api, timezone, lambda done, total: None)
 
 
 async def until(condition: Callable[[], Any], seconds: float = 10.0) -> None:
@@ -86,6 +111,16 @@ class Tickets:
         """Make these the tickets of the service."""
         self.lines = [ticket.model_dump_json().encode() + b"\n" for ticket in tickets]
 
+    def app(self) -> web.Application:
+        """Return the service as a program of its own would serve it."""
+        app = web.Application()
+        app.router.add_get("/v1/tickets/counts", self.counts)
+        app.router.add_get("/v1/tickets/export", self.export)
+        return app
+
+    async def counts(self, _: web.Request) -> web.Response:
+        return web.json_response({"open": len(self.lines), "active": 0, "closed": 0})
+
     async def export(self, request: web.Request) -> web.StreamResponse:
         assert request.headers["Authorization"] == f"Bearer {TOKEN}"
         assert request.headers["X-Role"] == "helpdesk"
@@ -111,9 +146,7 @@ async def tickets() -> AsyncIterator[Tickets]:
     """Return a ticket service without tickets."""
     service = Tickets()
     service.may_end.set()
-    app = web.Application()
-    app.router.add_get("/v1/tickets/export", service.export)
-    async with TestServer(app) as server:
+    async with TestServer(service.app()) as server:
         service.url = str(server.make_url("")).rstrip("/")
         yield service
 
@@ -129,5 +162,5 @@ async def pool(analytics_database_url: str) -> AsyncIterator[Pool]:
 async def built_pool(pool: Pool) -> Pool:
     """Return a pool on a read model that was built from no tickets."""
     async with writing(pool) as connection:
-        await store.reset(connection, ROME)
+        await store.show(connection, 0, ROME)
     return pool

@@ -21,6 +21,13 @@ def newest(states: Iterable[Ticket]) -> list[Ticket]:
     return list(found.values())
 
 
+def of_category(tickets: list[Ticket], category: str | None) -> list[Ticket]:
+    """Return the tickets that a report on a category is about; "none": those without one."""
+    if category is None:
+        return tickets
+    return [ticket for ticket in tickets if (ticket.category or "none") == category]
+
+
 def opened_in(tickets: list[Ticket], since: datetime, as_of: datetime) -> list[Ticket]:
     return [ticket for ticket in tickets if since < ticket.opened_at <= as_of]
 
@@ -74,6 +81,37 @@ def resolution(
     return rows
 
 
+def median_seconds(tickets: list[Ticket], zone: ZoneInfo, month: str) -> float | None:
+    """Return the middle one, of two the lesser, over the closed tickets of an opening month."""
+    took = sorted(
+        (ticket.closed_at - ticket.opened_at).total_seconds()
+        for ticket in tickets
+        if ticket.closed_at and f"{ticket.opened_at.astimezone(zone):%Y-%m}" == month
+    )
+    return took[(len(took) - 1) // 2] if took else None
+
+
+def unclosed(tickets: list[Ticket]) -> list[Ticket]:
+    """Return what is not closed, oldest first."""
+    found = [ticket for ticket in tickets if ticket.status is not Status.CLOSED]
+    return sorted(found, key=lambda ticket: (ticket.opened_at, ticket.id))
+
+
+def age_band(ticket: Ticket, zone: ZoneInfo, as_of: datetime) -> int | None:
+    """Return the band by its oldest age in campus days, None for the last."""
+    opened, today = ticket.opened_at.astimezone(zone).date(), as_of.astimezone(zone).date()
+    return next((days for days in (0, 3, 7, 30, 90) if (today - opened).days <= days), None)
+
+
 def active(tickets: list[Ticket]) -> dict[Category | None, int]:
     counts = Counter(ticket.category for ticket in tickets if ticket.status is Status.ACTIVE)
     return {category: counts[category] for category in (*Category, None)}
+
+
+def oldest_active(tickets: list[Ticket]) -> dict[Category | None, int]:
+    """Return the id of the active ticket that was opened first, of each category that has any."""
+    found: dict[Category | None, int] = {}
+    for ticket in unclosed(tickets):
+        if ticket.status is Status.ACTIVE:
+            found.setdefault(ticket.category, ticket.id)
+    return found

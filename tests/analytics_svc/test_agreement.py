@@ -3,7 +3,6 @@
 Hypothesis prints the failing example and the line that repeats it.
 """
 
-from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -11,19 +10,16 @@ from zoneinfo import ZoneInfo
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from analytics_svc import projection, store
-from analytics_svc.database import Connection, Pool, writing
-from analytics_svc.periods import grain_of, length_of
-from analytics_svc.reports import (
-    active_by_category,
-    resolution_time_by_month,
-    unclosed_in_period,
-)
+from analytics_svc import store
+from analytics_svc.database import Pool, writing
+from analytics_svc.periods import length_of
+from analytics_svc.state import state_of
 from analytics_svc.store import Built
-from contracts.messages import ResolutionRequest, UnclosedRequest
+from contracts.messages import UnclosedRequest
 from contracts.rest import Ticket
-from contracts.vocabulary import Category, PeriodUnit, Status
+from contracts.vocabulary import NO_CATEGORY, Category, PeriodUnit, Status
 from tests.analytics_svc import naive
+from tests.analytics_svc.agreement import reports_agree
 from tests.analytics_svc.conftest import ticket
 
 ZONES = [ZoneInfo(name) for name in ("Europe/Rome", "Asia/Kathmandu", "America/St_Johns")]
@@ -95,7 +91,8 @@ def cases(draw: Any) -> tuple[ZoneInfo, datetime, UnclosedRequest, list[list[Tic
         sent = draw(st.permutations(sent))
     cuts = sorted(draw(st.lists(st.integers(0, len(sent)), max_size=4)))
     batches = [sent[a:b] for a, b in zip([0, *cuts], [*cuts, len(sent)], strict=True)]
-    return zone, as_of, UnclosedRequest(unit=unit, last=last), batches
+    category = draw(st.sampled_from([None, None, *Category, NO_CATEGORY]))
+    return zone, as_of, UnclosedRequest(unit=unit, last=last, category=category), batches
 
 
 @given(case=cases())
@@ -110,64 +107,8 @@ async def test_any_history_in_any_order_gives_what_a_recount_gives(
 ) -> None:
     zone, as_of, period, batches = case
     async with writing(pool) as connection:
-        await store.reset(connection, zone.key)
+        await store.empty(connection, 0)
         for batch in batches:
-            await projection.apply(connection, batch, zone)
+            await store.apply(connection, 0, [state_of(state, zone) for state in batch])
         tickets = naive.newest(state for batch in batches for state in batch)
-        built = Built(zone.key, as_of)
-        await unclosed_agrees(connection, built, period, tickets)
-        await resolution_agrees(connection, built, tickets)
-        assert await active_by_category.count(connection) == naive.active(tickets)
-
-
-async def unclosed_agrees(
-    connection: Connection, built: Built, period: UnclosedRequest, tickets: list[Ticket]
-) -> None:
-    zone, grain = ZoneInfo(built.timezone), grain_of(period.last, period.unit).value
-    since = built.now - length_of(period.last, period.unit)
-    expected = naive.opened_in(tickets, since, built.now)
-
-    buckets = await unclosed_in_period.count(connection, built, period)
-
-    assert buckets[0].start == since
-    assert sum(bucket.opened for bucket in buckets) == len(expected)
-    assert sum(bucket.open + bucket.active for bucket in buckets) == sum(
-        ticket.status is not Status.CLOSED for ticket in expected
-    )
-    keys = [naive.bucket(bucket.start, zone, grain) for bucket in buckets]
-    assert keys == naive.buckets(since, built.now, zone, grain)
-    # A ticket opened at the very end of the period is in its last bucket.
-    inside = [
-        t if t.opened_at < built.now
-        else t.model_copy(update={"opened_at": t.opened_at - timedelta(microseconds=1)})
-        for t in expected
-    ]  # fmt: skip
-    counted = Counter(
-        {
-            (key, status): n
-            for key, bucket in zip(keys, buckets, strict=True)
-            for status, n in (
-                (Status.OPEN, bucket.open),
-                (Status.ACTIVE, bucket.active),
-                (Status.CLOSED, bucket.opened - bucket.open - bucket.active),
-            )
-        }
-    )
-    assert +counted == naive.in_buckets(inside, zone, grain)
-
-
-async def resolution_agrees(connection: Connection, built: Built, tickets: list[Ticket]) -> None:
-    expected = naive.resolution(tickets, ZoneInfo(built.timezone), built.now)
-    for limit in (None, 1, 14):
-        months = await resolution_time_by_month.count(
-            connection, built, ResolutionRequest(months=limit)
-        )
-        assert [
-            (
-                f"{month.month:%Y-%m}",
-                month.closed,
-                month.unclosed,
-                resolution_time_by_month.mean_seconds(month),
-            )
-            for month in months
-        ] == expected[-limit if limit else 0 :]
+        await reports_agree(connection, Built(0, zone.key, as_of), period, tickets)

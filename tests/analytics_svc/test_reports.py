@@ -11,9 +11,8 @@ from zoneinfo import ZoneInfo
 import aio_pika
 import pytest
 
-from analytics_svc import projection
 from analytics_svc.app import REPORTS
-from analytics_svc.database import Pool, connect, writing
+from analytics_svc.database import Pool, connect
 from analytics_svc.settings import Settings
 from bus.rpc import RpcError
 from bus.rpc_client import RpcClient
@@ -32,7 +31,7 @@ from contracts.topology import (
     RPC_REPORT_UNCLOSED,
 )
 from contracts.vocabulary import Category, PeriodUnit, Status
-from tests.analytics_svc.conftest import ROME, running, ticket, until
+from tests.analytics_svc.conftest import ROME, running, take, ticket, until
 from tests.conftest import Broker
 
 SETTINGS = Settings.read({}, frozenset())
@@ -160,7 +159,12 @@ async def test_an_empty_helpdesk_has_reports_too(client: RpcClient, reports: Poo
         (RPC_REPORT_RESOLUTION, {"months": 0}, "months"),
         (RPC_REPORT_RESOLUTION, {"months": 10**9}, "months"),
         (RPC_REPORT_RESOLUTION, {"months": "abc"}, "months"),
-        (RPC_REPORT_ACTIVE, {"category": "technical_it"}, "category"),
+        (RPC_REPORT_RESOLUTION, {"since": "2026-13"}, "since"),
+        (RPC_REPORT_RESOLUTION, {"since": "2026-5"}, "since"),
+        (RPC_REPORT_RESOLUTION, {"since": 202605}, "since"),
+        (RPC_REPORT_RESOLUTION, {"until": "May 2026"}, "until"),
+        (RPC_REPORT_RESOLUTION, {"since": "2026-05", "until": "2026-04"}, "until"),
+        (RPC_REPORT_ACTIVE, {"category": "gardening"}, "category"),
         (RPC_REPORT_ACTIVE, [], "body"),
         (RPC_REPORT_ACTIVE, "not JSON", "body"),
     ],
@@ -196,8 +200,3 @@ async def test_a_report_without_database_is_unavailable(broker: Broker, client: 
         with pytest.raises(RpcError, match="database") as raised:
             await client.call(RPC_REPORT_ACTIVE, ActiveRequest(), ActiveReport, 5)
     assert raised.value.code == "unavailable"
-
-
-async def take(pool: Pool, states: list[Any]) -> None:
-    async with writing(pool) as connection:
-        await projection.apply(connection, states, ZoneInfo(ROME))

@@ -19,7 +19,7 @@ async def described(connection: Connection) -> list[tuple[object, ...]]:
           FROM pg_attribute
           JOIN pg_class ON pg_class.oid = attrelid
           LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
-         WHERE relnamespace = 'analytics'::regnamespace AND relkind = 'r' AND attnum > 0
+         WHERE relnamespace = 'analytics'::regnamespace AND relkind IN ('r', 'p') AND attnum > 0
         UNION ALL
         SELECT conrelid::regclass::text, conname::text, pg_get_constraintdef(oid)
           FROM pg_constraint WHERE connamespace = 'analytics'::regnamespace
@@ -38,7 +38,7 @@ async def test_migrated_schema_is_the_one_checked_in(pool: Pool) -> None:
         await connection.execute(
             """
             DROP TABLE projection, ticket_state, opened_day, opened_quarter, opened_month,
-                       active_category
+                       resolution_bucket, rebuild_journal
             """
         )
         assert not await described(connection)

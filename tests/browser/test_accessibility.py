@@ -56,8 +56,12 @@ async def pages_of(api: Api) -> list[tuple[str | None, str]]:
         ("helpdesk", "/analytics"),
         ("helpdesk", "/analytics/unclosed?last=3&unit=hours"),
         ("helpdesk", "/analytics/unclosed?last=0"),
+        ("helpdesk", "/analytics/unclosed?last=90&unit=days&category=services_complaints"),
         ("helpdesk", "/analytics/resolution"),
+        ("helpdesk", "/analytics/resolution?since=2026-05&until=2026-04&months=x"),
         ("helpdesk", "/analytics/active"),
+        ("helpdesk", "/analytics/active?category=none"),
+        ("helpdesk", "/analytics/all?last=48&unit=hours"),
         ("user", "/analytics"),
         ("user", "/tickets/999999999"),
     ]

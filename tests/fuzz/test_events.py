@@ -107,21 +107,26 @@ NUMBERS_OF_TICKETS = st.sampled_from(
 )
 # The rollups must be what a recount of the states finds; a row that came to zero may stay.
 RECOUNT = """
-    SELECT 'day', opened_day::text, count(*), sum((status = 'active')::int)
-      FROM ticket_state GROUP BY 2
+    SELECT 'day', opened_day::text, scope, count(*), sum((status = 'active')::int)
+      FROM ticket_state CROSS JOIN LATERAL (VALUES ('all'), (category)) AS scopes (scope)
+     GROUP BY 2, 3
     UNION ALL
-    SELECT 'month', date_trunc('month', opened_day)::date::text,
-           sum((status = 'closed')::int), sum((status <> 'closed')::int)
-      FROM ticket_state GROUP BY 2
+    SELECT 'month', date_trunc('month', opened_day)::date::text, scope,
+           count(*), sum((status <> 'closed')::int)
+      FROM ticket_state CROSS JOIN LATERAL (VALUES ('all'), (category)) AS scopes (scope)
+     GROUP BY 2, 3
     UNION ALL
-    SELECT 'category', category, count(*), 0 FROM ticket_state WHERE status = 'active' GROUP BY 2
+    SELECT 'took', date_trunc('month', opened_day)::date::text, scope, count(*), 0
+      FROM ticket_state CROSS JOIN LATERAL (VALUES ('all'), (category)) AS scopes (scope)
+     WHERE status = 'closed' GROUP BY 2, 3
 """
 ROLLUPS = """
-    SELECT 'day', day::text, opened, active FROM opened_day WHERE opened > 0
+    SELECT 'day', day::text, scope, opened, active FROM opened_day WHERE opened > 0
     UNION ALL
-    SELECT 'month', month::text, closed, unclosed FROM opened_month WHERE closed + unclosed > 0
+    SELECT 'month', month::text, scope, opened, open + active FROM opened_month WHERE opened > 0
     UNION ALL
-    SELECT 'category', category, active, 0 FROM active_category WHERE active > 0
+    SELECT 'took', month::text, scope, sum(closed), 0
+      FROM resolution_bucket WHERE closed > 0 GROUP BY 2, 3
 """
 
 
@@ -166,7 +171,7 @@ async def projected(
     """Return a read model that a projection keeps up to date."""
     async with connect(analytics_database_url) as pool:
         async with writing(pool) as connection:
-            await store.reset(connection, ROME)
+            await store.show(connection, 0, ROME)
         projection = Projection(pool, lambda: asyncio.sleep(0))
         async with running(projection.run(broker.url("analytics_svc"), "fuzz")):
             yield pool

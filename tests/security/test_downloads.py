@@ -7,7 +7,7 @@ import pytest
 from bus.rpc import RpcError
 from tests.security.inert import PAYLOAD, assert_locked
 from tests.web.conftest import Api, Person
-from web.pages.analytics import safe_svg, to_csv
+from web.pages.report_files import safe_svg, to_csv
 
 ANALYSES = ("unclosed", "resolution", "active")
 
@@ -34,6 +34,19 @@ async def test_a_chart_opened_by_itself_can_run_nothing(
 @pytest.mark.parametrize(
     "svg",
     [
+        '<svg><a href="javascript:x" tabindex="-1"></a></svg>',
+        '<svg><a href="//evil.example/tickets?x" tabindex="-1"></a></svg>',
+        '<svg><a href="/tickets" tabindex="-1"></a></svg>',
+        '<svg><a href="/tickets?status=open"></a></svg>',
+        '<svg><a href="/tickets?q=&#x22;" tabindex="-1"></a></svg>',
+        '<svg><a href="/tickets?q=x" tabindex="-1" onclick="x"></a></svg>',
+        '<svg><a href="/tickets?q=x" target="_top" tabindex="-1"></a></svg>',
+        '<svg><a xlink:href="/tickets?q=x" tabindex="-1"></a></svg>',
+        '<svg><rect fill="url(//evil.example/#x)"/></svg>',
+        '<svg role="img"></svg>',
+        '<svg><text tabindex="0"></text></svg>',
+        '<svg><g class="x" href="/tickets?q=x"></g></svg>',
+        "<svg><pattern></pattern></svg>",
         "<svg><script>1</script></svg>",
         "<svg><SCRIPT/></svg>",
         "<svg><x:script/></svg>",

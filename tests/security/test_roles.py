@@ -90,6 +90,7 @@ PAGES = (
     Page("GET /classifier", ENTRY, 403, 200),
     Page("GET /classifier", ENTRY, 403, 200, "/classifier?text=the+printer+burns"),
     Page("GET /analytics", ENTRY, 403, 200),
+    Page("GET /analytics/all", ENTRY, 403, 200),
     Page("GET /analytics/{analysis}", ENTRY, 403, 200, "/analytics/unclosed?last=1&unit=days"),
     Page("GET /analytics/{analysis}", ENTRY, 403, 200, "/analytics/resolution"),
     Page("GET /analytics/{analysis}", ENTRY, 403, 200, "/analytics/active"),

@@ -1,7 +1,6 @@
 """How values look."""
 
 from datetime import UTC, datetime, timedelta
-from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -10,7 +9,7 @@ from markupsafe import Markup
 
 from contracts.vocabulary import Action, Category, CategorySource, Role, Status
 from web import filters
-from web.pages.analytics import AnalyticsPage, Period
+from web.pages.report_views import month_bounds
 
 NOW = datetime(2026, 3, 29, 12, tzinfo=UTC)
 
@@ -95,11 +94,9 @@ def test_a_score_has_its_word() -> None:
 
 
 def test_a_month_is_a_campus_month() -> None:
-    page = AnalyticsPage(
-        role=Role.HELPDESK, period=Period(), now=NOW, since=0, timezone=ZoneInfo("Europe/Rome")
+    since, until = month_bounds("2026-03", "Europe/Rome")
+    assert (since.astimezone(UTC), until.astimezone(UTC)) == (
+        datetime(2026, 2, 28, 23, tzinfo=UTC),
+        datetime(2026, 3, 31, 22, tzinfo=UTC),
     )
-    assert page.tickets_of_month("2026-03", "closed") == (
-        "/tickets?status=closed&opened_from=2026-02-28T23%3A00%3A00.000000Z"
-        "&opened_to=2026-03-31T22%3A00%3A00.000000Z"
-    )
-    assert "opened_to=2026-12-31T23" in page.tickets_of_month("2026-12", "open", "active")
+    assert month_bounds("2026-12", "Europe/Rome")[1].year == 2027

@@ -1,7 +1,7 @@
 """Every sentence that a reader sees is translated, whole, and none is written past gettext."""
 
 import re
-from calendar import month_name
+from calendar import month_abbr, month_name
 from functools import cache
 from gettext import NullTranslations
 from html.parser import HTMLParser
@@ -141,9 +141,10 @@ class Words(HTMLParser):
 
 NAMES_OF_META = ("viewport", "color-scheme", "theme-color", "htmx-config", "robots")
 # Names, the model's version, and what Babel says: months and units of time.
+MONTHS = "|".join([*month_name[1:], *month_abbr[1:]])
 SAME = re.compile(
-    rf"Europe/Rome|\b[0-9a-f]{{12}}\b|\b({'|'.join(month_name[1:])}) \d{{4}}\b"
-    r"|\b(secs?|mins?|hrs?|days?)\b|\b(second|minute|hour|day)s? ago\b"
+    rf"Europe/Rome|\b[0-9a-f]{{12}}\b|\b({MONTHS}) \d{{4}}\b"
+    r"|\b\d+ (sec|second|min|minute|hr|hour|day|week|month|year)s?\b( ago\b)?"
 )
 
 
@@ -222,8 +223,13 @@ HELPDESK_ONLY = (
     "/analytics/unclosed?last=2&unit=days",
     "/analytics/unclosed?last=0&unit=days",
     "/analytics/unclosed?last=99999999&unit=weeks",
+    "/analytics/unclosed?category=nonsense",
     "/analytics/resolution",
+    "/analytics/resolution?months=12&category=none",
+    "/analytics/resolution?since=2026-05&until=2026-04&months=x",
     "/analytics/active",
+    "/analytics/active?category=technical_it",
+    "/analytics/all?last=48&unit=hours",
     "/classifier",
     "/classifier?text=the+printer+burns",
     "/classifier?text=%20",

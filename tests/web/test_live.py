@@ -212,6 +212,36 @@ async def test_a_report_is_sent_only_when_its_numbers_change(helpdesk: Person, a
         assert cells.findall(after.data) != cells.findall(before.data)
 
 
+@pytest.mark.parametrize(
+    ("question", "is_counted"),
+    [
+        ("unclosed&last=1&unit=hours&category=technical_it", True),
+        ("unclosed&last=1&unit=hours&category=facility_management", False),
+        ("active&category=technical_it", True),
+        ("active&category=none", False),
+        ("resolution&months=1&category=technical_it", True),
+        ("resolution&since=2000-01&until=2000-02", False),
+    ],
+)
+async def test_a_report_follows_only_what_it_was_asked(
+    helpdesk: Person, api: Api, question: str, is_counted: bool
+) -> None:
+    path = f"/live?report={question}&after={await position(helpdesk)}"
+    async with listening(helpdesk, path) as stream:
+        await stream.message()
+        await api.move((await api.open("Counted, or not")).id, "active", "closed")
+        await api.move((await api.open("Active")).id, "active")
+        # What nobody has looked at is sent once in any case.
+        await stream.until("numbers")
+        await api.move((await api.open("One more")).id, "active", "closed")
+        await api.move((await api.open("One more")).id, "active")
+        if is_counted:
+            await stream.until("numbers")
+            return
+        with pytest.raises(TimeoutError):
+            await stream.until("numbers", within_s=2)
+
+
 async def test_reports_are_for_helpdesk(user: Person) -> None:
     assert (await user.see("/live?report=active")).status == 403
 
@@ -224,6 +254,8 @@ async def test_reports_are_for_helpdesk(user: Person) -> None:
         (f"ticket={'9' * 17}", 404),
         ("report=none", 404),
         ("report=unclosed&last=x", 400),
+        ("report=resolution&since=May", 400),
+        ("report=active&category=lifts", 400),
     ],
 )
 async def test_there_is_no_stream_of_nothing(helpdesk: Person, query: str, status: int) -> None:

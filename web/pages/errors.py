@@ -13,6 +13,7 @@ from web.forms import read_form
 from web.i18n import N_
 from web.i18n import gettext as _
 from web.pages.unsent import Draft, UnsentPage, as_report, make_draft
+from web.problems import problem_response, wants_json
 from web.refusals import say_problem
 from web.render import Page, html_response, page_response, partial, wants_fragment
 from web.role import NotHelpdesk, find_role
@@ -121,7 +122,12 @@ async def _find_draft(request: web.Request) -> Draft | None:
 def error_response(
     request: web.Request, status: int, sentence: str, support_id: str = ""
 ) -> web.Response:
-    """Return the error page; for htmx only a sentence, so that no typed text is replaced."""
+    """Return the error page, or a problem for a program.
+
+    For htmx it is only a sentence, so that no typed text is replaced.
+    """
+    if wants_json(request):
+        return _mark_retry(problem_response(status, sentence, support_id=support_id))
     page = ErrorPage(
         role=find_role(request), status=status, sentence=sentence, support_id=support_id
     )

@@ -8,7 +8,7 @@ from contracts.fields import ID_MAX
 from web.forms import read_form, read_number
 from web.i18n import current_language
 from web.keys import LIVE, PRESENCE
-from web.pages.analytics import Period, read_period
+from web.pages.report_question import read_question
 from web.reports import ANALYSES
 from web.role import require_helpdesk, require_role
 from web.topics import LIST, ReportTopic, TicketTopic, Topic
@@ -20,11 +20,12 @@ PAGE_ID = re.compile(r"[0-9a-f]{16}")
 async def show(request: web.Request) -> web.StreamResponse:
     """Stream what happens to the list, to one `ticket` or to one `report`, after the id `since`.
 
-    The id that a browser sends when it comes back counts more than the one in the address.
+    Beside a report's parameters, one of which is called so too, it is `after`. The id that a
+    browser sends when it comes back counts more than the one in the address.
     """
     variant = Variant(require_role(request), current_language())
     last_id = request.headers.get("Last-Event-ID")
-    since = read_number(last_id or request.query.get("since"))
+    since = read_number(last_id or request.query.get("after") or request.query.get("since"))
     topic = _read_topic(request)
     page = _read_page(request.query.get("page", ""))
     live = request.app[LIVE]
@@ -67,9 +68,9 @@ def _read_report(request: web.Request) -> ReportTopic:
     analysis = request.query["report"]
     if analysis not in ANALYSES:
         raise web.HTTPNotFound
-    if analysis != "unclosed":
-        return ReportTopic(analysis, Period())
-    period = read_period(request.query)
-    if period.errors:
+    # A report's own `since` is a month.
+    asked = {n: text for n, text in request.query.items() if n != "since" or not text.isdigit()}
+    question = read_question(asked, analysis)
+    if question.errors(analysis):
         raise web.HTTPBadRequest
-    return ReportTopic(analysis, period)
+    return ReportTopic(analysis, question)

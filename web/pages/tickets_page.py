@@ -164,6 +164,8 @@ class TicketsPage(Page):
 
     @property
     def chosen_status(self) -> str:
+        if set(self.filters.status) == set(Status):
+            return EVERY_STATUS
         return self.filters.status[0] if len(self.filters.status) == 1 else ""
 
     @property

@@ -25,7 +25,8 @@
 
   addEventListener("click", (event) => {
     const pressed = event.target.closest?.("a, button");
-    if (isHere || !pressed || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    // A chart's link is followed at once: SVG knows no click().
+    if (isHere || !pressed?.click || event.ctrlKey || event.metaKey || event.shiftKey) return;
     event.preventDefault();
     event.stopImmediatePropagation();
     come().then(() => pressed.click());
