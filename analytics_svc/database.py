@@ -42,8 +42,10 @@ def connect(url: str) -> Pool:
         server_settings={
             "application_name": "analytics_svc",
             "jit": "off",
-            # Few statements, always the same and by key: to plan one takes as long as to run it.
+            # Few statements, always the same and by key: to plan one takes as long as to run it,
+            # and to start a helper ten times as long.
             "plan_cache_mode": "force_generic_plan",
+            "max_parallel_workers_per_gather": "0",
         },
     )
 

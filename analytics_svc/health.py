@@ -6,7 +6,7 @@ from typing import Protocol
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from analytics_svc import store
+from analytics_svc import gauges, store
 from analytics_svc.database import DatabaseAway, Pool, snapshot
 from analytics_svc.store import NotBuilt
 from bus.http import HANDLER_ARGS
@@ -39,7 +39,8 @@ def build(pool: Pool, workers: Mapping[str, Connected]) -> web.Application:
         return web.json_response({"status": "ready"})
 
     async def metrics(_: web.Request) -> web.Response:
-        return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+        body = generate_latest() + await gauges.generate(pool, gauges.REPORTS.keys() & workers)
+        return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     app = web.Application(handler_args=HANDLER_ARGS)
     app.add_routes(

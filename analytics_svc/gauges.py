@@ -1,0 +1,110 @@
+"""The reports' numbers as Prometheus gauges, counted when somebody scrapes them.
+
+A gauge is called like its report and its field in the JSON: `unclosed_in_period_count`. Its labels
+are what the report was asked with; `category` is "all" where no category was.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Final
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from analytics_svc.database import Pool
+from analytics_svc.queries import ALL
+from analytics_svc.reports import (
+    active_by_category,
+    resolution_time_by_month,
+    unclosed_in_period,
+)
+from bus.rpc import RpcError
+from contracts.messages import ActiveRequest, ResolutionRequest, UnclosedRequest
+from contracts.vocabulary import EVERY_CATEGORY, NO_CATEGORY, PeriodUnit
+
+PERIODS: Final = ((24, PeriodUnit.HOURS), (7, PeriodUnit.DAYS), (30, PeriodUnit.DAYS))
+MONTHS: Final = 12
+SCOPES: Final = (None, *EVERY_CATEGORY)
+
+
+class _Counted(Collector):
+    """Metrics that are there already."""
+
+    def __init__(self, metrics: Sequence[Metric]) -> None:
+        self._metrics = metrics
+
+    def collect(self) -> Iterable[Metric]:
+        return self._metrics
+
+
+async def generate(pool: Pool, names: Iterable[str]) -> bytes:
+    """Return the gauges of these reports as text; none where the read model is away."""
+    metrics: list[Metric] = []
+    try:
+        for name in names:
+            metrics += await REPORTS[name](pool)
+    except RpcError:
+        return b""
+    registry = CollectorRegistry()
+    registry.register(_Counted(metrics))
+    return generate_latest(registry)
+
+
+async def _unclosed(pool: Pool) -> list[Metric]:
+    labels = ["last", "unit", "category"]
+    name = "unclosed_in_period"
+    count = GaugeMetricFamily(f"{name}_count", "Opened in the period, not closed.", labels=labels)
+    opened = GaugeMetricFamily(f"{name}_opened", "Opened in the period.", labels=labels)
+    unclosed = GaugeMetricFamily(f"{name}_unclosed", "Not closed at all.", labels=["category"])
+    for category in SCOPES:
+        for last, unit in PERIODS:
+            report = await unclosed_in_period.report(
+                pool, UnclosedRequest(last=last, unit=unit, category=category, chart=False)
+            )
+            asked = [str(last), unit.value, category or ALL]
+            count.add_metric(asked, report.count)
+            opened.add_metric(asked, report.opened)
+        unclosed.add_metric([category or ALL], report.unclosed)
+    return [count, opened, unclosed]
+
+
+async def _resolution(pool: Pool) -> list[Metric]:
+    fields = {
+        "closed": "Closed tickets of an opening month.",
+        "still_open": "Tickets of an opening month that are not closed.",
+        "mean_seconds": "Mean time from opening to closing over the closed ones.",
+        "median_seconds": "Median time from opening to closing over the closed ones.",
+    }
+    name = "resolution_time_by_month"
+    gauges = {
+        field: GaugeMetricFamily(f"{name}_{field}", text, labels=["month", "category"])
+        for field, text in fields.items()
+    }
+    for category in SCOPES:
+        report = await resolution_time_by_month.report(
+            pool, ResolutionRequest(months=MONTHS, category=category, chart=False)
+        )
+        for month in report.months:
+            for field, gauge in gauges.items():
+                value = getattr(month, field)
+                if value is not None:
+                    gauge.add_metric([month.month, category or ALL], value)
+    return list(gauges.values())
+
+
+async def _active(pool: Pool) -> list[Metric]:
+    report = await active_by_category.report(pool, ActiveRequest(chart=False))
+    gauge = GaugeMetricFamily(
+        "active_by_category_active", "Tickets whose status is active.", labels=["category"]
+    )
+    for row in report.categories:
+        gauge.add_metric([row.category], row.active)
+    gauge.add_metric([NO_CATEGORY], report.uncategorised)
+    return [gauge]
+
+
+REPORTS: Final[dict[str, Callable[[Pool], Awaitable[list[Metric]]]]] = {
+    "unclosed_in_period": _unclosed,
+    "resolution_time_by_month": _resolution,
+    "active_by_category": _active,
+}
