@@ -50,6 +50,10 @@ bench-search: ## words among many tickets; ARGS="--tickets 1000000"
 	@deploy/local/install.sh test
 	@$(PYTHON_IN_VENV) -m deploy.local --throwaway --durable --servers-only -- $(PYTHON_IN_VENV) -m bench.search $(ARGS)
 
+bench-scale: ## the reports with 10^4, 10^6 and 10^7 tickets, rebuilds, freshness; ARGS="--sizes 10000"
+	@deploy/local/install.sh test
+	@$(PYTHON_IN_VENV) -m deploy.local --throwaway --durable -- $(PYTHON_IN_VENV) -m bench.scale $(ARGS)
+
 overload: ## five times what can be served, then recovery; ARGS="--minutes 10"
 	@deploy/local/install.sh test
 	@$(PYTHON_IN_VENV) -m deploy.local --throwaway --durable -- $(PYTHON_IN_VENV) -m bench.overload $(ARGS)
@@ -87,4 +91,4 @@ messages: ## bring the translations in */locale up to date with the sentences
 train: ## train the classifier from its sentences
 	@$(PYTHON_IN_VENV) -m classifier_svc.train
 
-.PHONY: help run test lint demo bench bench-classify bench-similar bench-live bench-search lighthouse screenshots retrain overload faults backup restore dead-letters env lock messages train
+.PHONY: help run test lint demo bench bench-classify bench-similar bench-live bench-search bench-scale lighthouse screenshots retrain overload faults backup restore dead-letters env lock messages train

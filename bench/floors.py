@@ -48,7 +48,7 @@ async def web_floors() -> AsyncIterator[tuple[Run, Run, Run]]:
     try:
         assert process.stdout is not None
         url = (await process.stdout.readline()).decode().strip()
-        async with await aio_pika.connect(_admin_url()) as connection:
+        async with await aio_pika.connect(admin_url()) as connection:
             yield (
                 http_load(url, lambda: get("/hello")),
                 http_load(url, lambda: get("/list")),
@@ -104,7 +104,8 @@ async def _ping_pong(connection: aio_pika.abc.AbstractConnection) -> Run:
     return call_load(ping)
 
 
-def _admin_url() -> str:
+def admin_url() -> str:
+    """Return the AMQP address of the administrator, who may use any queue."""
     broker = urlsplit(os.environ["WEB_AMQP_URL"])
     admin = f"admin:{os.environ['RABBITMQ_ADMIN_PASSWORD']}"
     return broker._replace(netloc=f"{admin}@{broker.hostname}:{broker.port}").geturl()
@@ -135,7 +136,7 @@ async def _serve() -> None:
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
-    async with await aio_pika.connect(_admin_url()) as connection:
+    async with await aio_pika.connect(admin_url()) as connection:
         channel = await connection.channel(publisher_confirms=False)
         queue = await channel.declare_queue(
             PING_QUEUE, auto_delete=True, arguments={"x-queue-type": "classic"}
