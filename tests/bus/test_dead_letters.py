@@ -233,7 +233,9 @@ async def test_only_a_request_whose_caller_can_still_wait_is_sent_again(broker: 
         again = await queue.get(no_ack=True)
         assert again.reply_to == TICKET_CATEGORISED
         assert set(again.headers) <= {"x-delivery-count"}  # RabbitMQ's own
-    assert await dead_bodies(broker, RPC_REPORT_ACTIVE) == [b'{"language":"en"}']
+    assert await dead_bodies(broker, RPC_REPORT_ACTIVE) == [
+        ActiveRequest().model_dump_json().encode()
+    ]
     assert await dead_bodies(broker, RPC_CLASSIFY) == []
 
 
