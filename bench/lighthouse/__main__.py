@@ -56,22 +56,27 @@ async def _pages() -> list[tuple[Role | None, str]]:
     """Return every kind of page with the role that sees it."""
     headers = {"Authorization": f"Bearer {os.environ['TICKET_API_TOKEN']}", "X-Role": Role.HELPDESK}
     async with aiohttp.ClientSession(os.environ["TICKET_API_URL"], headers=headers) as session:
-        ids = {}
-        for status in ("active", "closed"):
-            async with session.get("/v1/tickets", params={"status": status, "limit": 1}) as found:
-                ids[status] = (await found.json())["items"][0]["id"]
+        async with session.get("/v1/tickets", params={"status": "closed", "limit": 1}) as found:
+            closed_id = (await found.json())["items"][0]["id"]
+        # The demo may have none that is active at this hour.
+        body = {"description": "The lift is stuck", "category": "facility_management"}
+        async with session.post("/v1/tickets", json=body) as opened:
+            active_id = (await opened.json())["id"]
+        async with session.put(f"/v1/tickets/{active_id}/status", json={"status": "active"}):
+            pass
     return [
         (None, "/"),
         (Role.USER, "/tickets"),
         (Role.HELPDESK, "/tickets?status=all"),
         (Role.USER, "/tickets?q=nothing-at-all"),
-        (Role.USER, f"/tickets/{ids['active']}"),
-        (Role.HELPDESK, f"/tickets/{ids['active']}"),
-        (Role.HELPDESK, f"/tickets/{ids['closed']}"),
+        (Role.USER, f"/tickets/{active_id}"),
+        (Role.HELPDESK, f"/tickets/{active_id}"),
+        (Role.HELPDESK, f"/tickets/{closed_id}"),
         (Role.HELPDESK, "/analytics"),
         (Role.HELPDESK, "/analytics/unclosed?last=30&unit=days"),
         (Role.HELPDESK, "/analytics/resolution"),
         (Role.HELPDESK, "/analytics/active"),
+        (Role.HELPDESK, "/analytics/all"),
         (Role.HELPDESK, "/classifier?text=The+lift+is+stuck"),
     ]
 
