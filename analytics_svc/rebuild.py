@@ -133,7 +133,11 @@ async def _count(http: aiohttp.ClientSession, api_url: str) -> int:
     async with http.get(url, allow_redirects=False) as response:
         if response.status != 200:
             raise ExportFailed(f"{url} answered {response.status}.")
-        counts = Counts.model_validate_json(await response.read())
+        body = await response.read()
+    try:
+        counts = Counts.model_validate_json(body)
+    except ValidationError:
+        raise ExportFailed(f"{url} answered something else than counts.") from None
     return counts.open + counts.active + counts.closed
 
 

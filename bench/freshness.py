@@ -11,6 +11,7 @@ import aio_pika
 import aiohttp
 import asyncpg
 
+from analytics_svc.store import WRITER_LOCK
 from bench.fill import problem
 from bench.floors import admin_url
 from bench.processes import cpu_ms
@@ -27,8 +28,6 @@ WRITING_SECONDS = 10
 FRESH_TARGET_MS = 500.0
 EVENTS = 40_000
 EVENTS_TARGET = 5_000
-# The text "campus": holds the projection back, so that its queue fills.
-WRITER_LOCK = int.from_bytes(b"campus")
 
 
 def rest_client() -> aiohttp.ClientSession:

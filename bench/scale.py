@@ -22,6 +22,7 @@ from statistics import median
 import asyncpg
 from pydantic import BaseModel
 
+from analytics_svc.store import REBUILD_LOCK
 from bench.fill import fill
 from bench.floors import web_floors
 from bench.freshness import measure_freshness, measure_projection, rest_client
@@ -49,7 +50,6 @@ WARM_UP_SECONDS = 0.5
 RATIO_TARGET = 1.5
 MS_TARGET = 5.0
 REBUILD_TARGET = 50_000
-REBUILD_LOCK = int.from_bytes(b"rebuild")
 # While a rebuild runs: one ticket is reported and one report is read each so often.
 MEANWHILE_SECONDS = 0.1
 
@@ -194,7 +194,7 @@ async def _go_on_meanwhile(meanwhile: Meanwhile, client: RpcClient) -> None:
 
 
 async def _rebuild_runs() -> None:
-    """Wait until a rebuild has its lock, the text "rebuild"."""
+    """Wait until a rebuild has its lock."""
     connection = await asyncpg.connect(os.environ["ANALYTICS_DATABASE_URL"])
     try:
         while await connection.fetchval("SELECT pg_try_advisory_lock_shared($1)", REBUILD_LOCK):

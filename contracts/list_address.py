@@ -1,13 +1,16 @@
 """Where the list of some tickets is; one way to write it, for pages and for charts."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from urllib.parse import urlencode
 
 from contracts.fields import format_instant
 from contracts.vocabulary import Status
 
 UNCLOSED = (Status.OPEN, Status.ACTIVE)
+# A period is (since, as_of] and a list takes [from, to): instants have whole microseconds, so both
+# bounds of the list are one later.
+TICK = timedelta(microseconds=1)
 
 
 def list_address(

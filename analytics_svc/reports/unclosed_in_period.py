@@ -14,7 +14,7 @@ from analytics_svc.periods import Grain
 from analytics_svc.reports import categories_of, old_ticket, reading, scope_of
 from analytics_svc.store import Built
 from contracts.fields import format_instant
-from contracts.list_address import UNCLOSED, list_address
+from contracts.list_address import TICK, UNCLOSED, list_address
 from contracts.messages import (
     AgeBand,
     OldTicket,
@@ -27,9 +27,6 @@ from contracts.messages import (
 OLDEST = 10
 # Where bands of ages end, in campus days before today.
 AGES = (0, 3, 7, 30, 90)
-# Instants of an address are whole microseconds, and the list takes [from, to): (a, b] is both
-# bounds one later.
-TICK = timedelta(microseconds=1)
 # Stand in a drawing for the bounds of the period, so that it can be used again later.
 SINCE, AS_OF = "SINCE", "AS_OF"
 

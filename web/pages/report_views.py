@@ -4,13 +4,13 @@ The numbers come from the report workers as they are; nothing is counted here.
 """
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import lru_cache
 from itertools import pairwise
 from typing import Any, ClassVar, NamedTuple
 from zoneinfo import ZoneInfo
 
-from contracts.list_address import UNCLOSED, list_address
+from contracts.list_address import TICK, UNCLOSED, list_address
 from contracts.messages import (
     ActiveReport,
     OldTicket,
@@ -26,9 +26,6 @@ from web.reports import Report
 
 # Months and midnights come again, in every page of every reader.
 REMEMBERED_ADDRESSES = 4_096
-# A period is (since, as_of] and the list takes [from, to): instants have whole microseconds, so
-# both bounds are one later.
-TICK = timedelta(microseconds=1)
 EVERY = tuple(Status)
 # What changes as time goes by although nothing has happened; and charts are made of the numbers.
 _NO_NEWS: Any = {
