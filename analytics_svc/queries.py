@@ -4,7 +4,7 @@ A scope is a category, NO_CATEGORY, or ALL.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import date, datetime
 from typing import NamedTuple
 
@@ -19,10 +19,9 @@ ALL = "all"
 class Opened(NamedTuple):
     """Tickets opened in one part of a period."""
 
-    part: int
-    opened: int
-    open: int
-    active: int
+    opened: int = 0
+    open: int = 0
+    active: int = 0
 
 
 @dataclass(frozen=True)
@@ -58,55 +57,59 @@ async def list_opened(
     connection: Connection,
     generation: int,
     scope: str,
-    pieces: Pieces,
+    periods: Sequence[Pieces],
     starts: Sequence[datetime],
     start_days: Sequence[date],
-) -> list[Opened]:
-    """Return the counts of a period by the part in which the tickets were opened.
+) -> dict[int, Opened]:
+    """Return the counts of periods by the part in which the tickets were opened.
 
-    A part is the index of its start in `starts`; `start_days` are the campus dates of these.
+    A part is the index of its start in `starts`, and belongs to one of the periods; parts in which
+    none were opened are left out. `start_days` are the campus dates of the starts.
     """
+    # Grouped for each period, which keeps the planner from joining periods with whole tables.
     rows = await connection.fetch(
         """
-        SELECT part - 1, sum(opened)::bigint, sum(open)::bigint, sum(active)::bigint
-          FROM (SELECT width_bucket(month, $13::date[]) AS part, opened, open, active
-                  FROM opened_month
-                 WHERE generation = $1 AND scope = $2 AND month >= $7 AND month < $8
-                UNION ALL
-                SELECT width_bucket(day, $13::date[]), opened, open, active
-                  FROM opened_day
-                 WHERE generation = $1 AND scope = $2
-                   AND (day >= $6 AND day < $7 OR day >= $8 AND day < $9)
-                UNION ALL
-                SELECT width_bucket(start, $14::timestamptz[]), opened, open, active
-                  FROM opened_quarter
-                 WHERE generation = $1 AND scope = $2
-                   AND (start >= $4 AND start < $5 OR start >= $10 AND start < $11)
-                UNION ALL
-                SELECT width_bucket(opened_at, $14::timestamptz[]), 1, (status = 'open')::int,
-                       (status = 'active')::int
-                  FROM ticket_state
-                 WHERE generation = $1 AND ($2 = 'all' OR category = $2)
-                   AND (opened_at > $3 AND opened_at < $4 OR opened_at >= $11 AND opened_at <= $12)
-               ) AS counted
-         GROUP BY part
+        SELECT counted.*
+          FROM unnest($5::timestamptz[], $6::timestamptz[], $7::timestamptz[], $8::date[],
+                      $9::date[], $10::date[], $11::date[], $12::timestamptz[],
+                      $13::timestamptz[], $14::timestamptz[])
+            AS period (since, quarters_from, days_from, first_day, first_month, end_month, end_day,
+                       days_to, quarters_to, as_of)
+         CROSS JOIN LATERAL (
+            SELECT part - 1, sum(opened)::bigint, sum(open)::bigint, sum(active)::bigint
+              FROM (SELECT width_bucket(month, $4::date[]) AS part, opened, open, active
+                      FROM opened_month
+                     WHERE generation = $1 AND scope = $2
+                       AND month >= first_month AND month < end_month
+                    UNION ALL
+                    SELECT width_bucket(day, $4::date[]), opened, open, active
+                      FROM opened_day
+                     WHERE generation = $1 AND scope = $2
+                       AND (day >= first_day AND day < first_month
+                            OR day >= end_month AND day < end_day)
+                    UNION ALL
+                    SELECT width_bucket(start, $3::timestamptz[]), opened, open, active
+                      FROM opened_quarter
+                     WHERE generation = $1 AND scope = $2
+                       AND (start >= quarters_from AND start < days_from
+                            OR start >= days_to AND start < quarters_to)
+                    UNION ALL
+                    SELECT width_bucket(opened_at, $3::timestamptz[]), 1, (status = 'open')::int,
+                           (status = 'active')::int
+                      FROM ticket_state
+                     WHERE generation = $1 AND ($2 = 'all' OR category = $2)
+                       AND (opened_at > since AND opened_at < quarters_from
+                            OR opened_at >= quarters_to AND opened_at <= as_of)
+                   ) AS piece
+             GROUP BY part) AS counted
         """,
         generation,
         scope,
-        pieces.since,
-        pieces.quarters_from,
-        pieces.days_from,
-        pieces.first_day,
-        pieces.first_month,
-        pieces.end_month,
-        pieces.end_day,
-        pieces.days_to,
-        pieces.quarters_to,
-        pieces.as_of,
-        start_days,
         starts,
+        start_days,
+        *zip(*map(astuple, periods), strict=True),
     )
-    return [Opened(*row) for row in rows]
+    return {part: Opened(*counts) for part, *counts in rows}
 
 
 async def count_by_age(

@@ -99,7 +99,7 @@ CategoryOrNone = Annotated[
 
 def format_instant(value: datetime) -> str:
     """Return RFC 3339 in UTC, always with six decimals, so that texts sort like times."""
-    return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return value.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 Instant = Annotated[

@@ -46,44 +46,37 @@ def since_of(built: Built, request: UnclosedRequest) -> datetime:
 
 async def count(
     connection: Connection, built: Built, request: UnclosedRequest
-) -> list[UnclosedBucket]:
-    """Return the buckets of (now − `last` `unit`, now]; they hold each ticket exactly once."""
+) -> tuple[list[UnclosedBucket], PeriodBefore]:
+    """Return the buckets of (now − `last` `unit`, now], and the period before, which is as long.
+
+    They hold each ticket exactly once.
+    """
     zone = ZoneInfo(built.timezone)
     grain = periods.grain_of(request.last, request.unit)
     since = since_of(built, request)
+    since_before = since - (built.now - since)
     starts = periods.bucket_starts(since, built.now, zone, grain)
-    rows = await queries.list_opened(
+    # A ticket opened exactly at `since` belongs to the period before.
+    parts = [since_before, since + TICK, *starts[1:]]
+    counts = await queries.list_opened(
         connection,
         built.generation,
         scope_of(request),
-        periods.cut(since, built.now, zone, grain),
-        starts,
-        [periods.day_of(start, zone) for start in starts],
+        [
+            periods.cut(since_before, since, zone, Grain.MONTH),
+            periods.cut(since, built.now, zone, grain),
+        ],
+        parts,
+        [periods.day_of(start, zone) for start in parts],
     )
-    counts = {row.part: row for row in rows}
-    nothing = queries.Opened(0, 0, 0, 0)
-    return [
+    before, *inside = (counts.get(part, queries.Opened()) for part in range(len(parts)))
+    buckets = [
         UnclosedBucket(start=start, opened=row.opened, open=row.open, active=row.active)
-        for row, start in ((counts.get(part, nothing), start) for part, start in enumerate(starts))
+        for start, row in zip(starts, inside, strict=True)
     ]
-
-
-async def count_before(
-    connection: Connection, built: Built, request: UnclosedRequest
-) -> PeriodBefore:
-    """Return the same of the period before, which is as long."""
-    zone = ZoneInfo(built.timezone)
-    until = since_of(built, request)
-    since = until - (built.now - until)
-    [row] = await queries.list_opened(
-        connection,
-        built.generation,
-        scope_of(request),
-        periods.cut(since, until, zone, Grain.MONTH),
-        [since],
-        [periods.day_of(since, zone)],
-    ) or [queries.Opened(0, 0, 0, 0)]
-    return PeriodBefore(since=since, opened=row.opened, count=row.open + row.active)
+    return buckets, PeriodBefore(
+        since=since_before, opened=before.opened, count=before.open + before.active
+    )
 
 
 async def count_backlog(connection: Connection, built: Built, request: UnclosedRequest) -> Backlog:
@@ -112,8 +105,7 @@ async def count_backlog(connection: Connection, built: Built, request: UnclosedR
 async def report(pool: Pool, request: UnclosedRequest) -> UnclosedReport:
     """Answer the request; raises RpcError `unavailable`."""
     async with reading(pool) as (connection, built):
-        buckets = await count(connection, built, request)
-        before = await count_before(connection, built, request)
+        buckets, before = await count(connection, built, request)
         backlog = await count_backlog(connection, built, request)
     svg = ages_svg = ""
     if request.chart:
