@@ -22,7 +22,7 @@ from analytics_svc.reports import (
 from analytics_svc.settings import Settings
 from bus.connection import end
 from bus.rpc_server import RpcServer
-from contracts.messages import ActiveRequest, ResolutionRequest, UnclosedRequest
+from contracts.reports import ActiveRequest, ResolutionRequest, UnclosedRequest
 from contracts.topology import RPC_REPORT_ACTIVE, RPC_REPORT_RESOLUTION, RPC_REPORT_UNCLOSED
 
 log = logging.getLogger(__name__)

@@ -19,7 +19,7 @@ from analytics_svc.reports import (
     unclosed_in_period,
 )
 from bus.rpc import RpcError
-from contracts.messages import ActiveRequest, ResolutionRequest, UnclosedRequest
+from contracts.reports import ActiveRequest, ResolutionRequest, UnclosedRequest
 from contracts.vocabulary import EVERY_CATEGORY, NO_CATEGORY, PeriodUnit
 
 PERIODS: Final = ((24, PeriodUnit.HOURS), (7, PeriodUnit.DAYS), (30, PeriodUnit.DAYS))

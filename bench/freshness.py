@@ -18,7 +18,8 @@ from bench.processes import cpu_ms
 from bench.scale_export import FIRST_ID
 from bench.subjects import RPC_TIMEOUT_SECONDS
 from bus.rpc_client import RpcClient
-from contracts.messages import ActiveReport, ActiveRequest, Event
+from contracts.messages import Event
+from contracts.reports import ActiveReport, ActiveRequest
 from contracts.rest import Ticket
 from contracts.topology import ANALYTICS_TICKETS, RPC_REPORT_ACTIVE
 from contracts.vocabulary import Category, CategorySource, Status

@@ -33,7 +33,7 @@ from bench.subjects import RPC_TIMEOUT_SECONDS, rpc_client
 from bus.rpc import RpcError
 from bus.rpc_client import RpcClient
 from contracts import topology
-from contracts.messages import (
+from contracts.reports import (
     ActiveReport,
     ActiveRequest,
     ResolutionReport,

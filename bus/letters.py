@@ -15,18 +15,16 @@ from pydantic import BaseModel, ValidationError
 
 from bus.rpc import DEADLINE_HEADER, RpcError, decode_reply, decode_request, reasons
 from contracts.messages import (
-    ActiveRequest,
     Classification,
     ClassifyRequest,
     CorrectionsRequest,
     Embedding,
     EmbedRequest,
     Event,
-    ResolutionRequest,
-    UnclosedRequest,
     description_of,
     ticket_of,
 )
+from contracts.reports import ActiveRequest, ResolutionRequest, UnclosedRequest
 from contracts.topology import (
     ANALYTICS_TICKETS,
     CLASSIFIER_CORRECTIONS,

@@ -3,7 +3,7 @@
 from typing import TypeAlias
 
 from bus.rpc_client import RpcClient
-from contracts.messages import (
+from contracts.reports import (
     ActiveReport,
     ActiveRequest,
     ResolutionReport,

@@ -12,7 +12,7 @@ from analytics_svc.queries import ALL
 from analytics_svc.state import TicketState
 from analytics_svc.store import Built, NotBuilt
 from bus.rpc import RpcError
-from contracts.messages import OldTicket, ReportRequest
+from contracts.reports import OldTicket, ReportRequest
 from contracts.vocabulary import NO_CATEGORY, Category, Status
 
 

@@ -10,7 +10,7 @@ from analytics_svc.periods import day_of
 from analytics_svc.reports import categories_of, old_ticket, reading
 from analytics_svc.store import Built
 from contracts.list_address import list_address
-from contracts.messages import ActiveCategory, ActiveReport, ActiveRequest, OldTicket
+from contracts.reports import ActiveCategory, ActiveReport, ActiveRequest, OldTicket
 from contracts.vocabulary import NO_CATEGORY, Category, Status
 
 ACTIVE = (Status.ACTIVE,)

@@ -14,7 +14,7 @@ from analytics_svc.queries import OpenedMonth
 from analytics_svc.reports import reading, scope_of
 from analytics_svc.store import Built
 from contracts.list_address import list_address
-from contracts.messages import MonthsBefore, ResolutionMonth, ResolutionReport, ResolutionRequest
+from contracts.reports import MonthsBefore, ResolutionMonth, ResolutionReport, ResolutionRequest
 from contracts.vocabulary import Status
 
 MICROSECONDS = 1_000_000

@@ -15,7 +15,7 @@ from analytics_svc.reports import categories_of, old_ticket, reading, scope_of
 from analytics_svc.store import Built
 from contracts.fields import format_instant
 from contracts.list_address import TICK, UNCLOSED, list_address
-from contracts.messages import (
+from contracts.reports import (
     AgeBand,
     OldTicket,
     PeriodBefore,

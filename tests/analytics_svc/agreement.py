@@ -13,7 +13,7 @@ from analytics_svc.reports import (
     unclosed_in_period,
 )
 from analytics_svc.store import Built
-from contracts.messages import ActiveRequest, ResolutionRequest, UnclosedRequest
+from contracts.reports import ActiveRequest, ResolutionRequest, UnclosedRequest
 from contracts.rest import Ticket
 from contracts.vocabulary import NO_CATEGORY, Category, Status
 from tests.analytics_svc import naive

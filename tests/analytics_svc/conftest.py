@@ -15,7 +15,8 @@ from analytics_svc import projection, rebuild, store
 from analytics_svc.database import Pool, connect, snapshot, writing
 from analytics_svc.rebuild import TicketApi
 from analytics_svc.reports import active_by_category
-from contracts.messages import ActiveRequest, Event
+from contracts.messages import Event
+from contracts.reports import ActiveRequest
 from contracts.rest import Ticket
 from contracts.vocabulary import NO_CATEGORY, Category, CategorySource, Status
 

@@ -15,7 +15,7 @@ from analytics_svc.database import Pool, writing
 from analytics_svc.periods import length_of
 from analytics_svc.state import state_of
 from analytics_svc.store import Built
-from contracts.messages import UnclosedRequest
+from contracts.reports import UnclosedRequest
 from contracts.rest import Ticket
 from contracts.vocabulary import NO_CATEGORY, Category, PeriodUnit, Status
 from tests.analytics_svc import naive

@@ -18,7 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_s
 from analytics_svc import store
 from analytics_svc.database import connect, snapshot, writing
 from analytics_svc.rebuild import ExportFailed
-from contracts.messages import UnclosedRequest
+from contracts.reports import UnclosedRequest
 from contracts.rest import Ticket
 from contracts.vocabulary import EVERY_CATEGORY, Category, Status
 from tests.analytics_svc.agreement import reports_agree

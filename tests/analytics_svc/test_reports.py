@@ -16,7 +16,7 @@ from analytics_svc.database import Pool, connect
 from analytics_svc.settings import Settings
 from bus.rpc import RpcError
 from bus.rpc_client import RpcClient
-from contracts.messages import (
+from contracts.reports import (
     ActiveReport,
     ActiveRequest,
     ResolutionReport,

@@ -19,7 +19,8 @@ from bus import dead_letters
 from bus.consumer import BatchConsumer
 from bus.letters import _READERS
 from bus.rpc import DEADLINE_HEADER, deadline_in
-from contracts.messages import ActiveRequest, ClassifyRequest, Event
+from contracts.messages import ClassifyRequest, Event
+from contracts.reports import ActiveRequest
 from contracts.topology import (
     ANALYTICS_TICKETS,
     DURABLE_QUEUES,

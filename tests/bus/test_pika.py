@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from bus.pika_server import BATCH, PikaServer
 from bus.pika_services import EventService, RpcService, Service
 from bus.rpc import RpcError
-from contracts.messages import UnclosedRequest
+from contracts.reports import UnclosedRequest
 from contracts.topology import (
     CLASSIFIER_CORRECTIONS,
     RPC_CLASSIFY,

@@ -18,7 +18,7 @@ from bus.pika_services import RpcService
 from bus.rpc import DEADLINE_HEADER, RpcError, deadline_in
 from bus.rpc_client import RpcClient
 from bus.rpc_server import RpcServer
-from contracts.messages import ActiveRequest, UnclosedRequest
+from contracts.reports import ActiveRequest, UnclosedRequest
 from contracts.topology import (
     RPC_CLASSIFY,
     RPC_REPORT_ACTIVE,

@@ -12,7 +12,7 @@ from aio_pika.abc import AbstractChannel
 
 from bus.connection import end
 from bus.rpc_client import RpcClient
-from contracts.messages import (
+from contracts.reports import (
     ActiveReport,
     ActiveRequest,
     ResolutionReport,

@@ -10,15 +10,8 @@ import pytest
 from aio_pika.abc import AbstractIncomingMessage
 from hypothesis import strategies as st
 
-from contracts.messages import (
-    ActiveReport,
-    Classification,
-    CorrectionsReport,
-    Embedding,
-    ResolutionReport,
-    RpcErrorBody,
-    UnclosedReport,
-)
+from contracts.messages import Classification, CorrectionsReport, Embedding, RpcErrorBody
+from contracts.reports import ActiveReport, ResolutionReport, UnclosedReport
 from contracts.topology import (
     DIRECT_REPLY_TO,
     RPC_CLASSIFY,

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from contracts.messages import ActiveReport, ResolutionReport, UnclosedReport
+from contracts.reports import ActiveReport, ResolutionReport, UnclosedReport
 from tests.web.conftest import NO_BROKER, Api, MakePerson, Person, Seen, Serve
 from web import reports
 from web.accept import prefers_json

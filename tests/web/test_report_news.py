@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from contracts.messages import (
+from contracts.reports import (
     ActiveReport,
     AgeBand,
     OldTicket,

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from bus.rpc import RpcError
 from contracts.fields import format_instant
-from contracts.messages import OldTicket, ResolutionReport, UnclosedReport
+from contracts.reports import OldTicket, ResolutionReport, UnclosedReport
 from contracts.vocabulary import NO_CATEGORY
 from web.reports import Report
 

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, NamedTuple
 from zoneinfo import ZoneInfo
 
 from contracts.list_address import TICK, UNCLOSED, list_address
-from contracts.messages import (
+from contracts.reports import (
     ActiveReport,
     OldTicket,
     ResolutionMonth,
