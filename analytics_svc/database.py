@@ -45,6 +45,8 @@ def connect(url: str) -> Pool:
             # Few statements, always the same and by key: to plan one takes as long as to run it,
             # and to start a helper ten times as long.
             "plan_cache_mode": "force_generic_plan",
+            # A plan is kept, also one that was made while the tables were empty.
+            "enable_seqscan": "off",
             "max_parallel_workers_per_gather": "0",
         },
     )

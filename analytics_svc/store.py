@@ -18,6 +18,9 @@ from analytics_svc.state import TicketState
 WRITER_LOCK = int.from_bytes(b"campus")
 REBUILD_LOCK = int.from_bytes(b"rebuild")
 
+# Keeps the planner from any other way than by the index. A table that looked empty when the
+# statement was planned would be joined whole with each row otherwise: for minutes, once it is not.
+_ONE_BY_ONE = "LIMIT 1"
 _STATES = """
     unnest($2::bigint[], $3::bigint[], $4::timestamptz[], $5::date[], $6::timestamptz[],
            $7::text[], $8::text[], $9::text[])
@@ -62,16 +65,19 @@ def _roll_up(table: str, key: str, counts: Sequence[str], change: str = "change"
     The sums are made before they are written: a difference alone may be below zero, which the
     table refuses.
     """
-    columns = ", ".join(counts)
+    changed = ", ".join(f"changed.{column}" for column in key.split(", "))
     return f"""
-        INSERT INTO {table} (generation, scope, {key}, {columns})
-        SELECT $1, scope, {key}, {", ".join(f"sum({count})" for count in counts)}
-          FROM (SELECT scope, {key}, {columns} FROM {change}
-                UNION ALL
-                SELECT scope, {key}, {columns} FROM {table}
-                 WHERE generation = $1 AND (scope, {key}) IN (SELECT scope, {key} FROM {change}))
-            AS part
-         GROUP BY scope, {key}
+        INSERT INTO {table} (generation, scope, {key}, {", ".join(counts)})
+        SELECT $1, changed.scope, {changed},
+               {", ".join(f"changed.{count} + coalesce(kept.{count}, 0)" for count in counts)}
+          FROM (SELECT scope, {key}, {", ".join(f"sum({count}) AS {count}" for count in counts)}
+                  FROM {change}
+                 GROUP BY scope, {key}) AS changed
+          LEFT JOIN LATERAL (
+            SELECT *
+              FROM {table}
+             WHERE generation = $1 AND (scope, {key}) = (changed.scope, {changed})
+             {_ONE_BY_ONE}) AS kept ON true
         ON CONFLICT (generation, scope, {key}) DO UPDATE
            SET {", ".join(f"{count} = EXCLUDED.{count}" for count in counts)}
     """
@@ -97,8 +103,13 @@ _APPLY = f"""
         SELECT DISTINCT ON (id) * FROM {_STATES} ORDER BY id, version DESC
     ), before AS (
         SELECT seen.*
-          FROM ticket_state AS seen JOIN incoming USING (id)
-         WHERE seen.generation = $1 AND seen.version < incoming.version
+          FROM incoming
+         CROSS JOIN LATERAL (
+            SELECT *
+              FROM ticket_state
+             WHERE generation = $1 AND id = incoming.id
+             {_ONE_BY_ONE}) AS seen
+         WHERE seen.version < incoming.version
     ), after AS (
         INSERT INTO ticket_state
         SELECT $1, * FROM incoming
