@@ -15,6 +15,7 @@ from contracts.vocabulary import PeriodUnit
 # Every campus clock has been a multiple of it away from UTC since 1972, so that clock hours and
 # days begin where quarters do.
 QUARTER = timedelta(minutes=15)
+HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -133,12 +134,10 @@ def bucket_starts(since: datetime, as_of: datetime, zone: ZoneInfo, grain: Grain
 
 def _turns(after: datetime, zone: ZoneInfo, grain: Grain) -> Iterator[datetime]:
     if grain is Grain.HOUR:
-        # By quarters, since a clock that jumps half an hour moves its hours.
-        quarter = _quarter_of(after)
+        turn = _quarter_of(after)
         while True:
-            quarter += QUARTER
-            if quarter.astimezone(zone).minute == 0:
-                yield quarter
+            turn = _next_hour(turn, zone)
+            yield turn
     elif grain is Grain.DAY:
         day = day_of(after, zone)
         while True:
@@ -149,6 +148,18 @@ def _turns(after: datetime, zone: ZoneInfo, grain: Grain) -> Iterator[datetime]:
         while True:
             month = month_after(month)
             yield start_of_day(month, zone)
+
+
+def _next_hour(quarter: datetime, zone: ZoneInfo) -> datetime:
+    """Return the first full hour of the campus clock after a quarter."""
+    local = quarter.astimezone(zone)
+    if local.minute == 0 and (quarter + HOUR).astimezone(zone).minute == 0:
+        return quarter + HOUR
+    # By quarters: the first hour may begin soon, and a clock that jumps half an hour moves them.
+    quarter += QUARTER
+    while quarter.astimezone(zone).minute:
+        quarter += QUARTER
+    return quarter
 
 
 def _quarter_of(instant: datetime) -> datetime:

@@ -43,6 +43,26 @@ def test_hours_follow_zones_beside_the_hour() -> None:
 
 
 @pytest.mark.parametrize(
+    ("zone", "since", "hours"),
+    [
+        # By half an hour, on the hour and beside it.
+        ("Australia/Lord_Howe", datetime(2026, 10, 3, 14, tzinfo=UTC), "01 03 04 05"),
+        ("Australia/Lord_Howe", datetime(2026, 4, 4, 13, tzinfo=UTC), "01 02 03 04"),
+        ("Asia/Pyongyang", datetime(2018, 5, 4, 12, 30, tzinfo=UTC), "22 23 00 01"),
+        # By an hour.
+        ("Europe/Rome", datetime(2026, 3, 28, 23, tzinfo=UTC), "01 03 04 05"),
+        ("Europe/Rome", datetime(2026, 10, 24, 22, tzinfo=UTC), "01 02 02 03"),
+    ],
+)
+def test_hours_follow_a_clock_that_jumps(zone: str, since: datetime, hours: str) -> None:
+    clock = ZoneInfo(zone)
+    starts = bucket_starts(since, since + timedelta(hours=5), clock, Grain.HOUR)[1:5]
+    assert [f"{start.astimezone(clock):%H%M}" for start in starts] == [
+        f"{hour}00" for hour in hours.split()
+    ]
+
+
+@pytest.mark.parametrize(
     ("unit", "last", "grain"),
     [
         (PeriodUnit.HOURS, 72, Grain.HOUR),
