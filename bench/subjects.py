@@ -16,8 +16,16 @@ from bench import fill
 from bench.floors import insert_floor, web_floors
 from bench.load import Run, call_load, http_load, http_request
 from bus.rpc_client import RpcClient
-from contracts import messages as bodies
 from contracts import topology
+from contracts.messages import Classification, ClassifyRequest
+from contracts.reports import (
+    ActiveReport,
+    ActiveRequest,
+    ResolutionReport,
+    ResolutionRequest,
+    UnclosedReport,
+    UnclosedRequest,
+)
 from contracts.vocabulary import PeriodUnit, Role
 
 # Every page answers at 16 connections within this, for 99 of 100 requests.
@@ -72,7 +80,7 @@ async def subjects(seed: int) -> AsyncIterator[list[Subject]]:
             )
             return Subject(queue, run, ping, levels=RPC_IN_FLIGHT)
 
-        week = bodies.UnclosedRequest(last=7, unit=PeriodUnit.DAYS)
+        week = UnclosedRequest(last=7, unit=PeriodUnit.DAYS)
         yield [
             Subject("list of 50, helpdesk", page(Role.HELPDESK, lambda: "/tickets"), rows, 300),
             Subject("list of 50, user", page(Role.USER, lambda: "/tickets"), rows, 300),
@@ -101,16 +109,12 @@ async def subjects(seed: int) -> AsyncIterator[list[Subject]]:
             report("active"),
             rpc(
                 topology.RPC_CLASSIFY,
-                bodies.Classification,
-                lambda: bodies.ClassifyRequest(text=fill.problem(chance)[1]),
+                Classification,
+                lambda: ClassifyRequest(text=fill.problem(chance)[1]),
             ),
-            rpc(topology.RPC_REPORT_UNCLOSED, bodies.UnclosedReport, lambda: week),
-            rpc(
-                topology.RPC_REPORT_RESOLUTION,
-                bodies.ResolutionReport,
-                bodies.ResolutionRequest,
-            ),
-            rpc(topology.RPC_REPORT_ACTIVE, bodies.ActiveReport, bodies.ActiveRequest),
+            rpc(topology.RPC_REPORT_UNCLOSED, UnclosedReport, lambda: week),
+            rpc(topology.RPC_REPORT_RESOLUTION, ResolutionReport, ResolutionRequest),
+            rpc(topology.RPC_REPORT_ACTIVE, ActiveReport, ActiveRequest),
         ]
 
 
