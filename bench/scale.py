@@ -4,8 +4,8 @@
 
 On a throwaway helpdesk: how fresh the reports are under writes; how many events a projection takes
 in; then, for each size, a rebuild from an export that is made up (`bench.scale_export`), while
-people read and report, and every report asked one by one beside its floor, an RPC that does
-nothing. Prints the curve.
+people read and report, and every report asked one by one beside its floors, an RPC that does
+nothing and a request on a report's own queue that is refused. Prints the curve.
 """
 
 import argparse
@@ -224,7 +224,10 @@ async def _count_reported(expected: int) -> int:
 
 
 async def _measure(size: Size, client: RpcClient, ping: Run, seconds: float) -> None:
-    runs: dict[str, Run] = {"floor: RPC that does nothing": ping}
+    runs: dict[str, Run] = {
+        "floor: RPC that does nothing": ping,
+        "floor: the way to a report, refused": call_load(_refused(client)),
+    }
     for name, queue, request, result in _kinds():
         runs[name] = call_load(_caller(client, queue, request, result))
     tallies: dict[str, list[Tally]] = {name: [] for name in runs}
@@ -250,6 +253,22 @@ def _caller(
     client: RpcClient, queue: str, request: BaseModel, result: type[BaseModel]
 ) -> Callable[[int], Awaitable[object]]:
     return lambda _worker: client.call(queue, request, result, RPC_TIMEOUT_SECONDS)
+
+
+def _refused(client: RpcClient) -> Callable[[int], Awaitable[None]]:
+    """Return a call that goes the whole way of a report, and asks for nothing that there is."""
+
+    async def call(_worker: int) -> None:
+        nothing = ActiveRequest(chart=False)
+        try:
+            await client.call(
+                topology.RPC_REPORT_UNCLOSED, nothing, UnclosedReport, RPC_TIMEOUT_SECONDS
+            )
+        except RpcError as error:
+            if error.code != "bad_request":
+                raise
+
+    return call
 
 
 def _lost(size: Size) -> int:

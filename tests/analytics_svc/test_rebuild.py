@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import asyncpg
@@ -11,7 +11,7 @@ import pytest
 from analytics_svc import rebuild, store
 from analytics_svc.database import Connection, Pool, session, snapshot, writing
 from analytics_svc.rebuild import ExportFailed
-from analytics_svc.state import state_of
+from analytics_svc.state import TicketState, state_of
 from contracts.rest import Ticket
 from contracts.vocabulary import Category, Status
 from tests.analytics_svc.conftest import (
@@ -156,6 +156,39 @@ async def test_events_during_a_rebuild_are_neither_lost_nor_doubled(
     tickets.lines += [ticket(4, 1, category=IT).model_dump_json().encode() + b"\n"]
     await rebuild_all(built_pool, tickets)
     assert await rows(built_pool) == raced
+
+
+async def test_an_event_in_the_last_instant_before_the_swap_is_not_lost(
+    built_pool: Pool, tickets: Tickets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take_noted = store.take_noted
+    late = [ticket(2, status=Status.ACTIVE)]
+
+    async def take_noted_then_hear(connection: Connection, limit: int) -> list[TicketState]:
+        noted = await take_noted(connection, limit)
+        if late:
+            await take(built_pool, [late.pop()])
+        return noted
+
+    monkeypatch.setattr(store, "take_noted", take_noted_then_hear)
+    tickets.hold([ticket(1, status=Status.ACTIVE)])
+    await rebuild_all(built_pool, tickets)
+    assert await count_active(built_pool) == {None: 2}
+
+
+async def test_events_during_a_rebuild_for_another_time_zone_count_by_its_days(
+    built_pool: Pool, tickets: Tickets
+) -> None:
+    late_in_rome = ticket(1, opened_at=datetime(2026, 5, 11, 23, 30, tzinfo=UTC))
+    tickets.hold([ticket(2)])
+    tickets.may_end.clear()
+    work = asyncio.create_task(rebuild_all(built_pool, tickets, "America/New_York"))
+    await tickets.is_streaming.wait()
+    await take(built_pool, [late_in_rome])
+    tickets.may_end.set()
+    await work
+    days = {row[3] for row in (await rows(built_pool))["ticket_state"] if row[0] == 1}
+    assert days == {date(2026, 5, 11)}
 
 
 def cut(tickets: Tickets) -> None:
