@@ -5,9 +5,9 @@ when daylight saving ends.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from contracts.vocabulary import PeriodUnit
@@ -32,8 +32,7 @@ class Grain(StrEnum):
     MONTH = "month"
 
 
-@dataclass(frozen=True)
-class Pieces:
+class Pieces(NamedTuple):
     """A period (`since`, `as_of`] cut where the rollups are, so that each instant is in one piece.
 
     (`since`, `quarters_from`) by ticket, [`quarters_from`, `days_from`) by quarter,

@@ -4,7 +4,7 @@ A scope is a category, NO_CATEGORY, or ALL.
 """
 
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import NamedTuple
 
@@ -107,7 +107,7 @@ async def list_opened(
         scope,
         starts,
         start_days,
-        *zip(*map(astuple, periods), strict=True),
+        *zip(*periods, strict=True),
     )
     return {part: Opened(*counts) for part, *counts in rows}
 
