@@ -116,7 +116,7 @@ def _span(seconds: int, locale: Locale) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return a length of time in its two largest units ("2 days 4 hrs")."""
+    """Return a length of time in its two largest units, a line at most each ("2 days 4 hrs")."""
     minutes = round(seconds / MINUTE)
     days, minutes = divmod(minutes, DAY // MINUTE)
     hours, minutes = divmod(minutes, 60)
@@ -128,7 +128,8 @@ def duration(seconds: float) -> str:
 
 
 def _units(n: int, unit: str) -> str:
-    return format_unit(n, f"duration-{unit}", "short", locale=current_locale())
+    text = format_unit(n, f"duration-{unit}", "short", locale=current_locale())
+    return text.replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def units(n: int, unit: str) -> str:

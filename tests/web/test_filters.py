@@ -34,10 +34,10 @@ def test_age(ago: timedelta, words: str) -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "words"),
-    [(12, "12 secs"), (300, "5 mins"), (3_600, "1 hr 0 mins"), (187_200, "2 days 4 hrs")],
+    [(12, "12~secs"), (300, "5~mins"), (3_600, "1~hr 0~mins"), (187_200, "2~days 4~hrs")],
 )
-def test_duration(seconds: float, words: str) -> None:
-    assert filters.duration(seconds) == words
+def test_a_duration_breaks_between_its_units_only(seconds: float, words: str) -> None:
+    assert filters.duration(seconds) == words.replace("~", "\N{NO-BREAK SPACE}")
 
 
 def test_every_word_of_the_vocabulary_has_its_own_label() -> None:
