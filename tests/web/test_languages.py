@@ -144,7 +144,7 @@ NAMES_OF_META = ("viewport", "color-scheme", "theme-color", "htmx-config", "robo
 MONTHS = "|".join([*month_name[1:], *month_abbr[1:]])
 SAME = re.compile(
     rf"Europe/Rome|\b[0-9a-f]{{12}}\b|\b({MONTHS}) \d{{4}}\b"
-    r"|\b\d+ (sec|second|min|minute|hr|hour|day|week|month|year)s?\b( ago\b)?"
+    r"|\b\d+\s(sec|second|min|minute|hr|hour|day|week|month|year)s?\b( ago\b)?"
 )
 
 
