@@ -17,12 +17,17 @@ AFFECTED_COOKIE = "affected"
 AFFECTED_MAX = 100
 
 
-def read_key(request: web.Request) -> UUID:
-    """Return the browser's key, a new one where it has none yet."""
-    try:
-        return UUID(request.cookies.get(KEY_COOKIE, ""))
-    except ValueError:
-        return uuid4()
+def read_key(request: web.Request, form_key: str) -> UUID:
+    """Return the browser's key; that of the form where it has none yet, or else a new one.
+
+    A form that is sent twice at once has the same key in both, but no cookie in either.
+    """
+    for text in (request.cookies.get(KEY_COOKIE, ""), form_key):
+        try:
+            return UUID(text)
+        except ValueError:
+            continue
+    return uuid4()
 
 
 def find_affected(request: web.Request) -> list[int]:

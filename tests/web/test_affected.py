@@ -1,5 +1,6 @@
 """ "I have this too" counts once a browser, and the page says how many others do."""
 
+import re
 from uuid import uuid4
 
 from tests.web.conftest import HTMX, Api, MakePerson, Person
@@ -30,6 +31,21 @@ async def test_it_counts_once_a_browser_and_says_so(
     seen = await helpdesk.see(place)
     assert "2 others have this too" in seen.text
     assert 'id="affected-button"' not in seen.html
+
+
+async def test_a_form_sent_twice_at_once_by_a_browser_without_a_key_counts_once(
+    people: MakePerson, api: Api
+) -> None:
+    ticket = await api.open("Pressed twice before the first answer")
+    place = f"/tickets/{ticket.id}"
+    form = re.search(r'<form id="affected".*?</form>', (await people("user").see(place)).html, re.S)
+    assert form
+    key = re.search(r'name="key" value="([^"]+)"', form[0])
+    assert key
+    # Neither request has the cookie that the other's answer sets.
+    for sender in (people("user"), people("user")):
+        assert (await sender.send(f"{place}/affected", key=key[1])).status == 303
+    assert (await api.fetch(ticket.id)).affected == 1
 
 
 async def test_a_browser_keeps_one_key_for_all_tickets(user: Person, api: Api) -> None:

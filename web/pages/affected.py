@@ -17,8 +17,8 @@ ELSEWHERE = "hints"
 async def count(request: web.Request) -> web.Response:
     """Count the browser; pressed again, it says so and counts nothing."""
     role, ticket_id = require_role(request), read_ticket_id(request)
-    await read_form(request)
-    key = read_key(request)
+    form = await read_form(request)
+    key = read_key(request, form.get("key", ""))
     await request.app[TICKET_API].count_affected(role, ticket_id, key)
     said = "affected again" if ticket_id in find_affected(request) else "affected"
     if wants_fragment(request) and ELSEWHERE in request.query:
