@@ -66,7 +66,8 @@ async def list_opened(
     A part is the index of its start in `starts`, and belongs to one of the periods; parts in which
     none were opened are left out. `start_days` are the campus dates of the starts.
     """
-    # Grouped for each period, which keeps the planner from joining periods with whole tables.
+    # Grouped for each period, which keeps the planner from joining periods with whole tables. The
+    # columns of `period` are those of Pieces.
     rows = await connection.fetch(
         """
         SELECT counted.*
