@@ -21,8 +21,8 @@ from contracts.vocabulary import (
 class ReportRequest(Body):
     """What every report is asked with.
 
-    `category` leaves only its tickets; `language` is that of the words
-    in a chart; without `chart` nothing is drawn and every `svg` is empty.
+    `category` leaves only its tickets; `language` is that of the words in a chart; without `chart`
+    nothing is drawn and every `svg` is empty.
     """
 
     category: CategoryOrNone | None = None

@@ -116,7 +116,7 @@ def _span(seconds: int, locale: Locale) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return a length of time in its two largest units, a line at most each ("2 days 4 hrs")."""
+    """Return a length of time in its two largest units, neither broken ("2 days 4 hrs")."""
     minutes = round(seconds / MINUTE)
     days, minutes = divmod(minutes, DAY // MINUTE)
     hours, minutes = divmod(minutes, 60)

@@ -3,12 +3,9 @@
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
-from html import unescape
 
-import aiohttp
 import pytest
 
 from contracts.rest import Ticket
@@ -16,6 +13,7 @@ from contracts.vocabulary import Category, CategorySource, Role, Status
 from tests.cable import Cable
 from tests.conftest import Stack
 from tests.web.conftest import Api, MakePerson, Person, Serve
+from tests.web.listener import listening, position
 from web.fragments import Fragments
 from web.i18n import Language
 from web.keys import LIVE
@@ -26,64 +24,6 @@ from web.topics import LIST
 from web.variant import Variant
 
 EVENT_ID = re.compile(r"[0-9]{16}")
-
-
-class Message:
-    """One server-sent event as a browser reads it."""
-
-    def __init__(self, text: str) -> None:
-        fields: dict[str, list[str]] = {}
-        for line in text.splitlines():
-            name, _, value = line.partition(": ")
-            fields.setdefault(name, []).append(value)
-        self.id = "".join(fields.get("id", ()))
-        self.event = "".join(fields.get("event", ()))
-        self.data = "\n".join(fields.get("data", ()))
-        self.text = " ".join(unescape(re.sub(r"<[^>]*>", " ", self.data)).split())
-
-    def fills(self, target: str) -> bool:
-        return f'hx-target="#{target}"' in self.data
-
-
-class Listener:
-    """One open stream, read message by message."""
-
-    def __init__(self, response: aiohttp.ClientResponse) -> None:
-        self.response = response
-
-    async def message(self, within_s: float = 5.0) -> Message:
-        async with asyncio.timeout(within_s):
-            text = (await self.response.content.readuntil(b"\n\n")).decode()
-        if not text:
-            raise EOFError
-        return Message(text)
-
-    async def until(self, target: str, words: str = "", within_s: float = 5.0) -> Message:
-        """Return the next message that fills a place in the page with some words."""
-        async with asyncio.timeout(within_s):
-            while True:
-                message = await self.message(within_s)
-                if message.fills(target) and words in message.text:
-                    return message
-
-    async def event(self, name: str, within_s: float = 5.0) -> Message:
-        async with asyncio.timeout(within_s):
-            while (message := await self.message(within_s)).event != name:
-                pass
-        return message
-
-
-@asynccontextmanager
-async def listening(person: Person, path: str, last_id: str = "") -> AsyncIterator[Listener]:
-    headers = {"Last-Event-ID": last_id} if last_id else {}
-    async with person.session.get(path, headers=headers) as response:
-        assert response.content_type == "text/event-stream"
-        yield Listener(response)
-
-
-async def position(person: Person) -> str:
-    html = (await person.see("/tickets")).html
-    return html.split("/live?since=")[1].split('"')[0]
 
 
 async def connected(live: Live) -> None:
@@ -163,6 +103,17 @@ async def test_a_ticket_hears_nothing_of_others(user: Person, api: Api) -> None:
         while "for you" not in heard.replace("not for you", ""):
             heard += (await stream.message()).text
         assert "not for you" not in heard
+
+
+async def test_no_update_carries_the_key_of_a_form(user: Person, api: Api) -> None:
+    """One update goes to many browsers: with a key in it, they would all count as one."""
+    ticket = await api.open("For everybody")
+    path = f"/live?ticket={ticket.id}&since={await position(user)}"
+    async with listening(user, path) as stream:
+        await api.say(ticket.id, "to all of you")
+        update = await stream.until("thread", "to all of you")
+    assert 'name="key"' not in update.data
+    assert 'name="key"' in (await user.see(f"/tickets/{ticket.id}")).html
 
 
 @pytest.mark.parametrize("since", ["", "0", "1", "nonsense", "-5", "9" * 30])

@@ -10,7 +10,7 @@ from aiohttp.test_utils import TestServer
 
 from tests.cable import Cable
 from tests.web.conftest import Api, MakePerson, Person, Serve
-from tests.web.test_live import Listener, listening
+from tests.web.listener import Listener, listening
 from web import presence
 from web.keys import PRESENCE
 from web.settings import Settings

@@ -25,8 +25,8 @@ from web.render import Page
 from web.ticket_api import ApiError, Thread
 
 TEMPLATE = "ticket.html"
-# What a live update replaces: everything but the box for a new message. The browser leaves an
-# open editor alone too (`morphSkip` in base.html).
+# What a live update replaces: everything but the forms with a key, since it goes to many browsers.
+# The browser leaves an open editor alone too (`morphSkip` in base.html).
 LIVE_BLOCKS = (
     *("head", "freshness", "description", "because", "changed", "editor"),
     *("actions", "twins", "thread", "history"),
