@@ -77,13 +77,12 @@ async def session(pool: Pool) -> AsyncIterator[Connection]:
 
 
 @asynccontextmanager
-async def snapshot(pool: Pool) -> AsyncIterator[Connection]:
-    """Open a read-only transaction in which all statements see the same rows."""
-    async with (
-        _named_errors(),
-        pool.acquire() as connection,
-        connection.transaction(isolation="repeatable_read", readonly=True),
-    ):
+async def reading(pool: Pool) -> AsyncIterator[Connection]:
+    """Lend a connection; each statement sees what there is at its own instant.
+
+    Raises DatabaseAway.
+    """
+    async with _named_errors(), pool.acquire() as connection:
         yield connection
 
 

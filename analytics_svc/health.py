@@ -7,7 +7,7 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from analytics_svc import gauges, store
-from analytics_svc.database import DatabaseAway, Pool, snapshot
+from analytics_svc.database import DatabaseAway, Pool, reading
 from analytics_svc.store import NotBuilt
 from bus.http import HANDLER_ARGS
 
@@ -28,7 +28,7 @@ def build(pool: Pool, workers: Mapping[str, Connected]) -> web.Application:
     async def ready(_: web.Request) -> web.Response:
         missing = [f"broker ({name})" for name, w in workers.items() if not w.is_connected]
         try:
-            async with snapshot(pool) as connection:
+            async with reading(pool) as connection:
                 await store.fetch_built(connection)
         except DatabaseAway:
             missing.append("database")

@@ -232,10 +232,9 @@ async def begin_rebuild(connection: Connection) -> None:
 async def empty(connection: Connection, generation: int) -> None:
     """Empty a generation that is not read any more, and forget what was noted.
 
-    Emptying its tickets waits for readers that may still hold it, since TRUNCATE does not mind
-    what they have begun to see.
+    Waits for statements that still read it. Later ones find that it is not the one to read: their
+    locks come before their snapshot.
     """
-    await connection.execute("LOCK TABLE projection IN ACCESS EXCLUSIVE MODE")
     await connection.execute(f"TRUNCATE ticket_state_{generation:d}, rebuild_journal")
     for table in ("opened_quarter", "opened_day", "opened_month", "resolution_bucket"):
         await connection.execute(f"DELETE FROM {table} WHERE generation = $1", generation)

@@ -3,25 +3,32 @@
 `count` tells the numbers at an instant and never draws; `report` answers the request.
 """
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import TypeVar
 
 from analytics_svc import store
-from analytics_svc.database import Connection, DatabaseAway, Pool, snapshot
-from analytics_svc.queries import ALL
+from analytics_svc.database import Connection, DatabaseAway, Pool, reading
+from analytics_svc.queries import ALL, Replaced
 from analytics_svc.state import TicketState
 from analytics_svc.store import Built, NotBuilt
 from bus.rpc import RpcError
 from contracts.reports import OldTicket, ReportRequest
 from contracts.vocabulary import NO_CATEGORY, Category, Status
 
+NumbersT = TypeVar("NumbersT")
 
-@asynccontextmanager
-async def reading(pool: Pool) -> AsyncIterator[tuple[Connection, Built]]:
-    """Open a snapshot of the read model; raises RpcError `unavailable`."""
+
+async def read(
+    pool: Pool, count: Callable[[Connection, Built], Awaitable[NumbersT]]
+) -> tuple[Built, NumbersT]:
+    """Return what there is to read, and what `count` finds there; raises RpcError `unavailable`."""
     try:
-        async with snapshot(pool) as connection:
-            yield connection, await store.fetch_built(connection)
+        async with reading(pool) as connection:
+            while True:
+                built = await store.fetch_built(connection)
+                with suppress(Replaced):
+                    return built, await count(connection, built)
     except DatabaseAway as error:
         raise RpcError("unavailable", "The database of the reports is away.") from error
     except NotBuilt as error:

@@ -1,36 +1,36 @@
 """How many tickets are being worked on, by category."""
 
 from collections.abc import Mapping
+from functools import partial
 from zoneinfo import ZoneInfo
 
 from analytics_svc import charts, queries
 from analytics_svc.charts import CategoryBar
 from analytics_svc.database import Connection, Pool
 from analytics_svc.periods import day_of
-from analytics_svc.reports import categories_of, old_ticket, reading
+from analytics_svc.reports import categories_of, old_ticket, read
 from analytics_svc.store import Built
 from contracts.list_address import list_address
 from contracts.reports import ActiveCategory, ActiveReport, ActiveRequest, OldTicket
 from contracts.vocabulary import NO_CATEGORY, Category, Status
 
-ACTIVE = (Status.ACTIVE,)
-
 
 async def count(
     connection: Connection, built: Built, request: ActiveRequest
 ) -> dict[str, tuple[int, OldTicket | None]]:
-    """Return the active tickets of every category asked for, and the oldest of them."""
+    """Return the active tickets of every category asked for, and the oldest of them.
+
+    Raises Replaced.
+    """
     wanted = categories_of(request)
-    counts = await queries.count_active(connection, built.generation, wanted)
-    states = await queries.list_oldest(connection, built.generation, wanted, ACTIVE, 1)
-    oldest = {state.category: old_ticket(state) for state in states}
-    return {category: (counts.get(category, 0), oldest.get(category)) for category in wanted}
+    active, states = await queries.count_active(connection, built.generation, wanted)
+    oldest = {category: old_ticket(state) for category, state in states.items()}
+    return {category: (active.get(category, 0), oldest.get(category)) for category in wanted}
 
 
 async def report(pool: Pool, request: ActiveRequest) -> ActiveReport:
     """Answer the request; raises RpcError `unavailable`."""
-    async with reading(pool) as (connection, built):
-        counts = await count(connection, built, request)
+    built, counts = await read(pool, partial(count, request=request))
     svg = ""
     if request.chart:
         # Those without a category are a passing state: no bar where there are none.
@@ -60,7 +60,7 @@ def _bars(
             None if category == NO_CATEGORY else Category(category),
             n,
             day_of(oldest.opened_at, zone) if oldest else None,
-            list_address(ACTIVE, category=category),
+            list_address([Status.ACTIVE], category=category),
         )
         for category, (n, oldest) in counts.items()
     )

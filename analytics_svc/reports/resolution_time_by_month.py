@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
@@ -11,7 +12,7 @@ from analytics_svc.database import Connection, Pool
 from analytics_svc.histogram import MEDIAN_ERROR, seconds_in
 from analytics_svc.periods import month_after, month_of, parse_month, start_of_day
 from analytics_svc.queries import OpenedMonth
-from analytics_svc.reports import reading, scope_of
+from analytics_svc.reports import read, scope_of
 from analytics_svc.store import Built
 from contracts.list_address import list_address
 from contracts.reports import MonthsBefore, ResolutionMonth, ResolutionReport, ResolutionRequest
@@ -33,7 +34,8 @@ class Months:
 async def count(connection: Connection, built: Built, request: ResolutionRequest) -> Months:
     """Return every month from the first ticket's to the current one that is asked for.
 
-    At least one: what is asked for beyond the tickets is brought to the nearest month.
+    At least one: what is asked for beyond the tickets is brought to the nearest month. Raises
+    Replaced.
     """
     current = month_of(built.now, ZoneInfo(built.timezone))
     until = min(parse_month(request.until), current) if request.until else current
@@ -103,8 +105,7 @@ def _before(months: list[OpenedMonth]) -> MonthsBefore | None:
 
 async def report(pool: Pool, request: ResolutionRequest) -> ResolutionReport:
     """Answer the request; raises RpcError `unavailable`."""
-    async with reading(pool) as (connection, built):
-        months = await count(connection, built, request)
+    built, months = await read(pool, partial(count, request=request))
     rows = [_row(month, built) for month in months.shown]
     svg = ""
     if request.chart:

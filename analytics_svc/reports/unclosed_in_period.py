@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import pairwise
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
@@ -11,7 +12,7 @@ from analytics_svc import charts, periods, queries
 from analytics_svc.charts import AgeBar, OpenedBar
 from analytics_svc.database import Connection, Pool
 from analytics_svc.periods import Grain
-from analytics_svc.reports import categories_of, old_ticket, reading, scope_of
+from analytics_svc.reports import categories_of, old_ticket, read, scope_of
 from analytics_svc.store import Built
 from contracts.fields import format_instant
 from contracts.list_address import TICK, UNCLOSED, list_address
@@ -32,9 +33,15 @@ SINCE, AS_OF = "SINCE", "AS_OF"
 
 
 @dataclass(frozen=True)
-class Backlog:
-    """Everything that is not closed, whenever it was opened: bands of ages, and the oldest."""
+class Numbers:
+    """The period in buckets, and the one before it, which is as long; they hold each ticket once.
 
+    Beside them everything that is not closed, whenever it was opened: its ages, youngest band
+    first, and the oldest.
+    """
+
+    buckets: list[UnclosedBucket]
+    before: PeriodBefore
     ages: list[AgeBand]
     oldest: list[OldTicket]
 
@@ -44,13 +51,8 @@ def since_of(built: Built, request: UnclosedRequest) -> datetime:
     return built.now - periods.length_of(request.last, request.unit)
 
 
-async def count(
-    connection: Connection, built: Built, request: UnclosedRequest
-) -> tuple[list[UnclosedBucket], PeriodBefore]:
-    """Return the buckets of (now − `last` `unit`, now], and the period before, which is as long.
-
-    They hold each ticket exactly once.
-    """
+async def count(connection: Connection, built: Built, request: UnclosedRequest) -> Numbers:
+    """Return the numbers of (now − `last` `unit`, now]; raises Replaced."""
     zone = ZoneInfo(built.timezone)
     grain = periods.grain_of(request.last, request.unit)
     since = since_of(built, request)
@@ -58,63 +60,54 @@ async def count(
     starts = periods.bucket_starts(since, built.now, zone, grain)
     # A ticket opened exactly at `since` belongs to the period before.
     parts = [since_before, since + TICK, *starts[1:]]
-    counts = await queries.list_opened(
+    today = periods.day_of(built.now, zone)
+    age_days = [today - timedelta(days=age) for age in reversed(AGES)]
+    counts = await queries.count_unclosed(
         connection,
         built.generation,
         scope_of(request),
+        categories_of(request),
         [
             periods.cut(since_before, since, zone, Grain.MONTH),
             periods.cut(since, built.now, zone, grain),
         ],
         parts,
         [periods.day_of(start, zone) for start in parts],
+        age_days,
+        OLDEST,
     )
-    before, *inside = (counts.get(part, queries.Opened()) for part in range(len(parts)))
-    buckets = [
-        UnclosedBucket(start=start, opened=row.opened, open=row.open, active=row.active)
-        for start, row in zip(starts, inside, strict=True)
-    ]
-    return buckets, PeriodBefore(
-        since=since_before, opened=before.opened, count=before.open + before.active
-    )
-
-
-async def count_backlog(connection: Connection, built: Built, request: UnclosedRequest) -> Backlog:
-    """Return the ages of everything that is not closed, youngest band first."""
-    zone = ZoneInfo(built.timezone)
-    today = periods.day_of(built.now, zone)
-    days = [today - timedelta(days=age) for age in reversed(AGES)]
-    counts = await queries.count_by_age(connection, built.generation, scope_of(request), days)
-    ends: list[int | None] = [None, *AGES, None]
-    midnights = [periods.start_of_day(day, zone) for day in reversed(days)]
-    bounds = [None, *midnights, None]
-    states = await queries.list_oldest(
-        connection, built.generation, categories_of(request), UNCLOSED, OLDEST
-    )
-    return Backlog(
-        ages=[
-            AgeBand(days=days_ago, since=since, until=until, open=band.open, active=band.active)
-            for days_ago, (until, since), band in zip(
-                ends[1:], pairwise(bounds), reversed(counts), strict=True
-            )
+    before, *inside = (counts.opened.get(part, queries.Opened()) for part in range(len(parts)))
+    return Numbers(
+        [
+            UnclosedBucket(start=start, opened=row.opened, open=row.open, active=row.active)
+            for start, row in zip(starts, inside, strict=True)
         ],
-        oldest=[old_ticket(state) for state in states[:OLDEST]],
+        PeriodBefore(since=since_before, opened=before.opened, count=before.open + before.active),
+        _age_bands(counts.by_age, [periods.start_of_day(day, zone) for day in age_days]),
+        [old_ticket(state) for state in counts.oldest],
     )
+
+
+def _age_bands(by_age: Sequence[queries.Unclosed], midnights: Sequence[datetime]) -> list[AgeBand]:
+    """Return the bands, youngest first, of counts that come oldest first."""
+    bounds = pairwise([None, *reversed(midnights), None])
+    return [
+        AgeBand(days=days, since=since, until=until, open=band.open, active=band.active)
+        for days, (until, since), band in zip([*AGES, None], bounds, reversed(by_age), strict=True)
+    ]
 
 
 async def report(pool: Pool, request: UnclosedRequest) -> UnclosedReport:
     """Answer the request; raises RpcError `unavailable`."""
-    async with reading(pool) as (connection, built):
-        buckets, before = await count(connection, built, request)
-        backlog = await count_backlog(connection, built, request)
+    built, numbers = await read(pool, partial(count, request=request))
+    buckets, ages = numbers.buckets, numbers.ages
     svg = ages_svg = ""
     if request.chart:
         grain = periods.grain_of(request.last, request.unit)
         bars = _opened_bars(buckets, request, ZoneInfo(built.timezone), grain)
         svg = await charts.draw(charts.unclosed, request.language, grain, bars)
         svg = _with_bounds(svg, buckets[0].start, built.now)
-        ages = _age_bars(backlog.ages, request)
-        ages_svg = await charts.draw(charts.ages, request.language, ages)
+        ages_svg = await charts.draw(charts.ages, request.language, _age_bars(ages, request))
     return UnclosedReport(
         count=sum(bucket.open + bucket.active for bucket in buckets),
         opened=sum(bucket.opened for bucket in buckets),
@@ -122,10 +115,10 @@ async def report(pool: Pool, request: UnclosedRequest) -> UnclosedReport:
         as_of=built.now,
         timezone=built.timezone,
         buckets=buckets,
-        before=before,
-        unclosed=sum(band.open + band.active for band in backlog.ages),
-        ages=backlog.ages,
-        oldest=backlog.oldest,
+        before=numbers.before,
+        unclosed=sum(band.open + band.active for band in ages),
+        ages=ages,
+        oldest=numbers.oldest,
         svg=svg,
         ages_svg=ages_svg,
     )

@@ -27,21 +27,24 @@ async def reports_agree(
 ) -> None:
     """Check all three for the category of the period, `tickets` being all that there are."""
     tickets = naive.of_category(tickets, period.category)
-    await unclosed_agrees(connection, built, period, tickets)
-    await backlog_agrees(connection, built, period, tickets)
+    numbers = await unclosed_in_period.count(connection, built, period)
+    period_agrees(numbers, built, period, tickets)
+    backlog_agrees(numbers, built, tickets)
     await resolution_agrees(connection, built, ResolutionRequest(category=period.category), tickets)
     await active_agrees(connection, built, ActiveRequest(category=period.category), tickets)
 
 
-async def unclosed_agrees(
-    connection: Connection, built: Built, period: UnclosedRequest, tickets: list[Ticket]
+def period_agrees(
+    numbers: unclosed_in_period.Numbers,
+    built: Built,
+    period: UnclosedRequest,
+    tickets: list[Ticket],
 ) -> None:
     zone, grain = ZoneInfo(built.timezone), grain_of(period.last, period.unit).value
     since = built.now - length_of(period.last, period.unit)
     expected = naive.opened_in(tickets, since, built.now)
 
-    buckets, before = await unclosed_in_period.count(connection, built, period)
-
+    buckets, before = numbers.buckets, numbers.before
     assert buckets[0].start == since
     assert sum(bucket.opened for bucket in buckets) == len(expected)
     assert sum(bucket.open + bucket.active for bucket in buckets) == sum(
@@ -74,23 +77,22 @@ async def unclosed_agrees(
     assert (before.opened, before.count) == (len(expected), len(naive.unclosed(expected)))
 
 
-async def backlog_agrees(
-    connection: Connection, built: Built, period: UnclosedRequest, tickets: list[Ticket]
+def backlog_agrees(
+    numbers: unclosed_in_period.Numbers, built: Built, tickets: list[Ticket]
 ) -> None:
     zone = ZoneInfo(built.timezone)
-    backlog = await unclosed_in_period.count_backlog(connection, built, period)
     expected = naive.unclosed(tickets)
-    assert [ticket.id for ticket in backlog.oldest] == [ticket.id for ticket in expected[:10]]
-    assert [ticket.title for ticket in backlog.oldest] == [ticket.title for ticket in expected[:10]]
+    assert [ticket.id for ticket in numbers.oldest] == [ticket.id for ticket in expected[:10]]
+    assert [ticket.title for ticket in numbers.oldest] == [ticket.title for ticket in expected[:10]]
     counted = Counter(
         {
             (band.days, status): n
-            for band in backlog.ages
+            for band in numbers.ages
             for status, n in ((Status.OPEN, band.open), (Status.ACTIVE, band.active))
         }
     )
     assert +counted == Counter((naive.age_band(t, zone, built.now), t.status) for t in expected)
-    for band in backlog.ages:
+    for band in numbers.ages:
         inside = [
             ticket
             for ticket in expected

@@ -5,14 +5,15 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from analytics_svc import projection, rebuild, store
-from analytics_svc.database import Pool, connect, snapshot, writing
+from analytics_svc import projection, rebuild, reports, store
+from analytics_svc.database import Pool, connect, writing
 from analytics_svc.rebuild import TicketApi
 from analytics_svc.reports import active_by_category
 from contracts.messages import Event
@@ -59,9 +60,7 @@ async def take(pool: Pool, tickets: Iterable[Ticket]) -> int:
 
 async def count_active(pool: Pool) -> dict[Category | None, int]:
     """Return how many tickets the report counts in each category that has any."""
-    async with snapshot(pool) as connection:
-        built = await store.fetch_built(connection)
-        counts = await active_by_category.count(connection, built, ActiveRequest())
+    _, counts = await reports.read(pool, partial(active_by_category.count, request=ActiveRequest()))
     return {
         None if name == NO_CATEGORY else Category(name): n for name, (n, _) in counts.items() if n
     }

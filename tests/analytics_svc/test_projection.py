@@ -9,7 +9,7 @@ import pytest
 from analytics_svc.database import Pool, writing
 from analytics_svc.projection import Projection
 from analytics_svc.rebuild import build_if_needed
-from analytics_svc.store import NotBuilt
+from bus.rpc import RpcError
 from contracts.messages import Event
 from contracts.rest import Ticket
 from contracts.topology import ANALYTICS_TICKETS, EXCHANGE_TICKETS, dead_letter_queue
@@ -54,7 +54,7 @@ async def until_active(pool: Pool, expected: dict[Category | None, int]) -> None
     """Wait until the report says so."""
     async with asyncio.timeout(10):
         while True:
-            with suppress(NotBuilt):
+            with suppress(RpcError):
                 if await count_active(pool) == expected:
                     return
             await asyncio.sleep(0.02)

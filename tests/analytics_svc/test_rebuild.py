@@ -8,10 +8,12 @@ from zoneinfo import ZoneInfo
 import asyncpg
 import pytest
 
-from analytics_svc import rebuild, store
-from analytics_svc.database import Connection, Pool, session, snapshot, writing
+from analytics_svc import queries, rebuild, store
+from analytics_svc.database import Connection, Pool, reading, session, writing
+from analytics_svc.queries import Replaced
 from analytics_svc.rebuild import ExportFailed
 from analytics_svc.state import TicketState, state_of
+from analytics_svc.store import Built
 from contracts.rest import Ticket
 from contracts.vocabulary import Category, Status
 from tests.analytics_svc.conftest import (
@@ -47,7 +49,7 @@ def many(n: int, version: int = 1) -> list[Ticket]:
 
 async def rows(pool: Pool) -> dict[str, list[tuple[object, ...]]]:
     """Return the read model without its generation and without the rows that came to zero."""
-    async with snapshot(pool) as connection:
+    async with reading(pool) as connection:
         generation = (await store.fetch_built(connection)).generation
         return {
             table: sorted(
@@ -72,6 +74,15 @@ async def rows_read(connection: Connection) -> int:
             "  FROM pg_stat_xact_user_tables"
         )
     )
+
+
+async def until_it_waits(connection: Connection, other: Connection) -> None:
+    """Wait until another connection waits for a lock that this one has."""
+    async with asyncio.timeout(10):
+        while connection.get_server_pid() not in await connection.fetchval(
+            "SELECT pg_blocking_pids($1)", other.get_server_pid()
+        ):
+            await asyncio.sleep(0.01)
 
 
 async def test_rebuild_equals_live_projection(built_pool: Pool, tickets: Tickets) -> None:
@@ -126,6 +137,41 @@ async def test_readers_see_the_old_numbers_until_a_rebuild_ends(
     tickets.may_end.set()
     await work
     assert await count_active(built_pool) == {None: 3}
+
+
+async def test_a_report_that_is_asked_as_a_rebuild_ends_shows_the_new_numbers(
+    built_pool: Pool, tickets: Tickets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await take(built_pool, [ticket(1, status=Status.ACTIVE)])
+    tickets.hold([ticket(id, status=Status.ACTIVE) for id in (1, 2, 3)])
+    fetch_built = store.fetch_built
+
+    async def rebuild_meanwhile(connection: Connection) -> Built:
+        built = await fetch_built(connection)
+        monkeypatch.setattr(store, "fetch_built", fetch_built)
+        await rebuild_all(built_pool, tickets)
+        return built
+
+    monkeypatch.setattr(store, "fetch_built", rebuild_meanwhile)
+    assert await count_active(built_pool) == {None: 3}
+
+
+@pytest.mark.parametrize("is_planned", [False, True])
+async def test_a_report_never_sees_a_generation_while_it_is_emptied(
+    built_pool: Pool, is_planned: bool
+) -> None:
+    await take(built_pool, [ticket(1, status=Status.ACTIVE)])
+    async with reading(built_pool) as reader:
+        if is_planned:
+            await queries.count_active(reader, 0, ["none"])
+        async with writing(built_pool) as connection:
+            await store.show(connection, 1, ROME)
+        async with writing(built_pool) as connection:
+            await store.empty(connection, 0)
+            report = asyncio.create_task(queries.count_active(reader, 0, ["none"]))
+            await until_it_waits(connection, reader)
+        with pytest.raises(Replaced):
+            await report
 
 
 async def test_events_during_a_rebuild_are_neither_lost_nor_doubled(
@@ -238,7 +284,7 @@ async def test_an_export_that_is_not_complete_changes_nothing(
         await rebuild_all(built_pool, tickets, "Asia/Kathmandu")
 
     assert await rows(built_pool) == before
-    async with snapshot(built_pool) as connection:
+    async with reading(built_pool) as connection:
         assert (await store.fetch_built(connection)).timezone == ROME
 
 
