@@ -6,7 +6,7 @@ May be interrupted and repeated: every write carries a key or is one that can be
 import asyncio
 import tomllib
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 from uuid import uuid5
@@ -128,19 +128,28 @@ class Helpdesk:
 @asynccontextmanager
 async def helpdesk(url: str, token: str, amqp_url: str) -> AsyncIterator[Helpdesk]:
     """Yield the helpdesk; raises PlayError where none runs."""
+    headers = {"Authorization": f"Bearer {token}"}
+    async with aiohttp.ClientSession(url, headers=headers) as session:
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS), session.get("/health/live"):
+                pass
+        except (aiohttp.ClientError, TimeoutError):
+            raise PlayError(f"No helpdesk answers at {url}: start one with `make run`.") from None
+        async with _classifier(amqp_url) as rpc:
+            yield Helpdesk(session, rpc)
+
+
+@asynccontextmanager
+async def _classifier(amqp_url: str) -> AsyncIterator[RpcClient]:
+    """Yield a client that is connected, or one that goes on trying where the broker is away."""
     rpc = RpcClient(amqp_url, "demo")
     running = asyncio.create_task(rpc.run())
-    headers = {"Authorization": f"Bearer {token}"}
     try:
-        async with aiohttp.ClientSession(url, headers=headers) as session:
-            try:
-                async with asyncio.timeout(CONNECT_SECONDS), session.get("/health/live"):
-                    pass
-            except (aiohttp.ClientError, TimeoutError):
-                raise PlayError(
-                    f"No helpdesk answers at {url}: start one with `make run`."
-                ) from None
-            yield Helpdesk(session, rpc)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CONNECT_SECONDS):
+                while not rpc.is_connected:  # noqa: ASYNC110 (nobody tells)
+                    await asyncio.sleep(0.02)
+        yield rpc
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
