@@ -1,7 +1,7 @@
 """SQL of the reports: reads rollups and short ends of indexes, so it costs the same at any size.
 
 All numbers of a report come from one statement, so they are of one instant and cost one round trip.
-It reads the generation that it is told; Replaced where that is not the one to read any more.
+It reads the generation that was looked up; Replaced where that is not the one to read any more.
 
 A scope is a category, NO_CATEGORY, or ALL.
 """
@@ -72,7 +72,7 @@ class UnclosedNumbers(NamedTuple):
 
 
 class ActiveNumbers(NamedTuple):
-    """How many tickets are active in each scope that ever had one, and the oldest of each."""
+    """How many tickets are active in each category that ever had a ticket, and the oldest."""
 
     active: dict[str, int]
     oldest: dict[str, TicketState]

@@ -235,7 +235,9 @@ async def empty(connection: Connection, generation: int) -> None:
     Waits for statements that still read it. Later ones find that it is not the one to read: their
     locks come before their snapshot.
     """
-    await connection.execute(f"TRUNCATE ticket_state_{generation:d}, rebuild_journal")
+    # In the order in which events lock them, or the two would wait for each other.
+    await connection.execute("TRUNCATE rebuild_journal")
+    await connection.execute(f"TRUNCATE ticket_state_{generation:d}")
     for table in ("opened_quarter", "opened_day", "opened_month", "resolution_bucket"):
         await connection.execute(f"DELETE FROM {table} WHERE generation = $1", generation)
 

@@ -174,6 +174,24 @@ async def test_a_report_never_sees_a_generation_while_it_is_emptied(
             await report
 
 
+async def test_a_rebuild_that_begins_as_an_event_is_noted_waits_for_it(built_pool: Pool) -> None:
+    states = [state_of(ticket(1), ZoneInfo(ROME))]
+    async with session(built_pool) as rebuilding:
+        await store.begin_rebuild(rebuilding)
+
+        async def empty() -> None:
+            async with rebuilding.transaction():
+                await store.empty(rebuilding, 1)
+
+        async with writing(built_pool) as connection:
+            await store.lock_for_writing(connection)
+            await store.note_for_rebuild(connection, states)
+            emptying = asyncio.create_task(empty())
+            await until_it_waits(connection, rebuilding)
+            assert await store.apply(connection, 0, states) == 1
+        await emptying
+
+
 async def test_events_during_a_rebuild_are_neither_lost_nor_doubled(
     built_pool: Pool, tickets: Tickets
 ) -> None:
