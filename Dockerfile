@@ -1,5 +1,5 @@
 # One image a service: docker build --build-arg SERVICE=web .
-# An image holds its service, contracts, bus and i18n, runs as nobody's root, and needs no compiler.
+# An image holds its service, contracts, bus, runtime and i18n, runs as nobody's root, and needs no compiler.
 ARG SERVICE
 FROM python:3.13-slim AS build
 ARG SERVICE
@@ -29,9 +29,10 @@ RUN mkdir -p node_modules \
     fi
 COPY contracts contracts
 COPY bus bus
+COPY runtime runtime
 COPY i18n i18n
 COPY ${SERVICE} ${SERVICE}
-RUN mkdir -p /app && cp -r contracts bus i18n "$SERVICE" node_modules /app/ \
+RUN mkdir -p /app && cp -r contracts bus runtime i18n "$SERVICE" node_modules /app/ \
  && /opt/venv/bin/python -m compileall -q /app
 
 FROM python:3.13-slim

@@ -9,9 +9,10 @@ import sys
 from tqdm import tqdm  # type: ignore[import-untyped]
 
 from analytics_svc.app import PROJECTION, REPORTS, WORKERS, serve
-from analytics_svc.database import DatabaseAway, connect
+from analytics_svc.database import connect
 from analytics_svc.rebuild import ExportFailed, TicketApi, rebuild
 from analytics_svc.settings import BROKER, DATABASE, TICKET_API, SettingError, Settings
+from runtime.postgres import DatabaseAway
 
 
 def main() -> int:

@@ -20,7 +20,7 @@ from analytics_svc.reports import (
     unclosed_in_period,
 )
 from analytics_svc.settings import Settings
-from bus.connection import end
+from bus.connection import Link, end
 from bus.rpc_server import RpcServer
 from contracts.reports import ActiveRequest, ResolutionRequest, UnclosedRequest
 from contracts.topology import RPC_REPORT_ACTIVE, RPC_REPORT_RESOLUTION, RPC_REPORT_UNCLOSED
@@ -30,6 +30,9 @@ log = logging.getLogger(__name__)
 
 class Worker(Protocol):
     """Consumes one queue until it is cancelled."""
+
+    @property
+    def link(self) -> Link: ...
 
     @property
     def is_connected(self) -> bool: ...

@@ -1,4 +1,4 @@
-"""Transactions, and one name for every way in which the database can be away."""
+"""The connection pool and transactions; each raises DatabaseAway of `runtime.postgres`."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -7,33 +7,20 @@ from typing import TypeAlias
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
+from runtime.postgres import Database
+
+Pool: TypeAlias = Database
 # Generic only in the eyes of a type checker.
-Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 Connection: TypeAlias = "PoolConnectionProxy[asyncpg.Record]"
 
 # A projection and three report workers, each with few statements at a time.
 POOL_MAX_CONNECTIONS = 8
 CONNECT_TIMEOUT_SECONDS = 5.0
 
-_AWAY = (
-    OSError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.OperatorInterventionError,  # shut down, or starting up
-    asyncpg.InsufficientResourcesError,  # too many connections, disk full
-    asyncpg.InvalidCatalogNameError,  # the database is not there yet
-    asyncpg.UndefinedTableError,  # not migrated yet
-    asyncpg.InterfaceError,  # the connection was closed under us
-    asyncpg.InternalClientError,  # it said goodbye while it lay in the pool
-)
-
-
-class DatabaseAway(Exception):
-    """The database cannot be used just now; the same work may succeed later."""
-
 
 def connect(url: str) -> Pool:
     """Return a pool that connects when it is first used, so that a service starts without it."""
-    return asyncpg.create_pool(
+    pool = asyncpg.create_pool(
         url,
         min_size=0,
         max_size=POOL_MAX_CONNECTIONS,
@@ -50,6 +37,7 @@ def connect(url: str) -> Pool:
             "max_parallel_workers_per_gather": "0",
         },
     )
+    return Database(pool)
 
 
 async def _keep_session(_connection: object) -> None:
@@ -59,8 +47,9 @@ async def _keep_session(_connection: object) -> None:
 @asynccontextmanager
 async def writing(pool: Pool) -> AsyncIterator[Connection]:
     """Open a transaction; raises DatabaseAway."""
-    async with _named_errors(), pool.acquire() as connection, connection.transaction():
+    async with pool.acquire() as connection, connection.transaction():
         yield connection
+    pool.wrote()
 
 
 @asynccontextmanager
@@ -69,7 +58,7 @@ async def session(pool: Pool) -> AsyncIterator[Connection]:
 
     Closed at the end, and its locks with it.
     """
-    async with _named_errors(), pool.acquire() as connection:
+    async with pool.acquire() as connection:
         try:
             yield connection
         finally:
@@ -82,15 +71,5 @@ async def reading(pool: Pool) -> AsyncIterator[Connection]:
 
     Raises DatabaseAway.
     """
-    async with _named_errors(), pool.acquire() as connection:
+    async with pool.acquire() as connection:
         yield connection
-
-
-@asynccontextmanager
-async def _named_errors() -> AsyncIterator[None]:
-    try:
-        yield
-    except asyncpg.DataError:
-        raise  # an InterfaceError too, but the value is at fault and stays so
-    except _AWAY as error:
-        raise DatabaseAway(str(error) or type(error).__name__) from error

@@ -7,13 +7,17 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from analytics_svc import gauges, store
-from analytics_svc.database import DatabaseAway, Pool, reading
+from analytics_svc.database import Pool
 from analytics_svc.store import NotBuilt
+from bus.connection import Link
 from bus.http import HANDLER_ARGS
 
 
 class Connected(Protocol):
     """A worker, as far as its health goes."""
+
+    @property
+    def link(self) -> Link: ...
 
     @property
     def is_connected(self) -> bool: ...
@@ -26,16 +30,17 @@ def build(pool: Pool, workers: Mapping[str, Connected]) -> web.Application:
         return web.json_response({"status": "live"})
 
     async def ready(_: web.Request) -> web.Response:
-        missing = [f"broker ({name})" for name, w in workers.items() if not w.is_connected]
+        missing = {
+            f"broker ({name})": w.link.reason for name, w in workers.items() if not w.is_connected
+        }
         try:
-            async with reading(pool) as connection:
-                await store.fetch_built(connection)
-        except DatabaseAway:
-            missing.append("database")
-        except NotBuilt:
-            missing.append("read model")
+            if why := await pool.why_not(store.fetch_built):
+                missing["database"] = why
+        except NotBuilt as reason:
+            missing["read model"] = str(reason)
         if missing:
-            return web.json_response({"status": "not ready", "missing": missing}, status=503)
+            body = {"status": "not ready", "missing": [*missing], "reasons": missing}
+            return web.json_response(body, status=503)
         return web.json_response({"status": "ready"})
 
     async def metrics(_: web.Request) -> web.Response:

@@ -12,13 +12,15 @@ from prometheus_client import Counter, Histogram
 from pydantic import ValidationError
 
 from analytics_svc import store
-from analytics_svc.database import DatabaseAway, Pool, writing
+from analytics_svc.database import Pool, writing
 from analytics_svc.state import state_of
 from analytics_svc.store import NotBuilt
+from bus.connection import Link
 from bus.consumer import BatchConsumer
 from bus.rpc import reasons
 from contracts.messages import Event
 from contracts.topology import ANALYTICS_TICKETS
+from runtime.postgres import DatabaseAway
 
 # Large enough to share a commit, small enough that the reports follow within a moment.
 BATCH_EVENTS = 500
@@ -47,11 +49,16 @@ class Projection:
         )
 
     @property
+    def link(self) -> Link:
+        return self._consumer.link
+
+    @property
     def is_connected(self) -> bool:
         return self._consumer.is_connected
 
     async def run(self, url: str, name: str) -> None:
         """Follow the events until cancelled."""
+        self.link.reason = "the read model is looked after first"
         await self._build()
         await self._consumer.run(url, name)
 

@@ -17,11 +17,12 @@ import aiohttp
 from pydantic import ValidationError
 
 from analytics_svc import store
-from analytics_svc.database import Connection, DatabaseAway, Pool, session
+from analytics_svc.database import Connection, Pool, session
 from analytics_svc.periods import day_of
 from analytics_svc.state import TicketState, state_of
 from contracts.rest import Counts, Ticket
 from contracts.vocabulary import Role
+from runtime.postgres import DatabaseAway
 
 log = logging.getLogger(__name__)
 
@@ -51,11 +52,14 @@ class TicketApi:
 async def build_if_needed(pool: Pool, api: TicketApi, timezone: str) -> None:
     """Rebuild where there is no read model for `timezone`; wait for whatever is away."""
     delay = RETRY_FIRST_SECONDS
+    logged = ""
     while True:
         try:
             return await rebuild(pool, api, timezone, _logged_progress(), only_if_needed=True)
         except (DatabaseAway, ExportFailed) as error:
-            log.warning("rebuild: waiting, %s", error)
+            if str(error) != logged:
+                log.warning("rebuild: waiting, %s", error)
+                logged = str(error)
         await asyncio.sleep(delay)
         delay = min(delay * 2, RETRY_MAX_SECONDS)
 

@@ -7,11 +7,16 @@ channel in anyone's imagination (robust connections restore them behind the call
 
 import asyncio
 import logging
+import math
+import secrets
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
 
 import aio_pika
+from aio_pika import Message
 from aio_pika.abc import AbstractChannel
-from aio_pika.exceptions import AMQPError, ChannelInvalidStateError
+from aio_pika.exceptions import AMQPError, ChannelInvalidStateError, PublishError
 
 log = logging.getLogger(__name__)
 # Reports each refused connection as an error, which keep_session reports better.
@@ -33,17 +38,29 @@ _LOST = (AMQPError, ChannelInvalidStateError, OSError, TimeoutError)
 Session = Callable[[AbstractChannel], Awaitable[None]]
 
 
-async def keep_session(url: str, name: str, session: Session) -> None:
+@dataclass
+class Link:
+    """Why there is no session, as the broker or the network said; holds no secret."""
+
+    reason: str = "not connected yet"
+
+
+async def keep_session(url: str, name: str, session: Session, link: Link | None = None) -> None:
     """Run `session` with a channel, again after each loss, until cancelled.
 
     `name` is what an operator reads in RabbitMQ management. A session that raises anything but a
-    cancellation is logged and started again.
+    cancellation is logged and started again. `link` is told why one ended; the log hears of a
+    reason once, however often it is the same.
     """
     task = asyncio.current_task()
     assert task is not None
+    link = link or Link()
+    clock = asyncio.get_running_loop().time
     delay = RECONNECT_FIRST_SECONDS
+    logged = ""
+    is_refused_in_session = False
     while True:
-        started = asyncio.get_running_loop().time()
+        began = math.inf
         try:
             connection = await aio_pika.connect(
                 url,
@@ -57,21 +74,35 @@ async def keep_session(url: str, name: str, session: Session) -> None:
                 if task.cancelling():
                     # `wait_for` of Python 3.11 loses a cancellation that meets its result.
                     raise asyncio.CancelledError
-                log.info("%s: connected", name)
+                if not is_refused_in_session:
+                    log.info("%s: connected", name)
+                began = clock()
                 await session(channel)
-            log.warning("%s: session ended", name)
+            link.reason = "the session ended"
         except (Exception, asyncio.CancelledError) as error:
-            if is_lost(error):
-                log.warning("%s: connection lost or refused: %s", name, str(error) or repr(error))
-            elif not task.cancelling():
+            link.reason = _words(error)
+            if not is_lost(error) and not task.cancelling():
                 log.exception("%s: session failed", name)
+                logged = link.reason
         if task.cancelling():
             # A cancellation that met a closing channel comes out of it as an AMQP error.
             raise asyncio.CancelledError
-        if asyncio.get_running_loop().time() - started > RECONNECT_MAX_SECONDS:
-            delay = RECONNECT_FIRST_SECONDS
+        is_refused_in_session = clock() - RECONNECT_MAX_SECONDS < began < math.inf
+        if began < math.inf and not is_refused_in_session:
+            delay, logged = RECONNECT_FIRST_SECONDS, ""
+        if link.reason != logged:
+            log.warning("%s: connection lost or refused: %s", name, link.reason)
+            logged = link.reason
         await asyncio.sleep(delay)
         delay = min(delay * 2, RECONNECT_MAX_SECONDS)
+
+
+def _words(error: BaseException) -> str:
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    if type(error) is Exception or isinstance(error, asyncio.CancelledError):
+        return "the connection was lost"
+    return str(error) or repr(error)
 
 
 def is_lost(error: BaseException) -> bool:
@@ -96,6 +127,15 @@ async def end(*tasks: asyncio.Task[None]) -> None:
         for task in running:
             task.cancel()
         await asyncio.wait(running, timeout=CANCEL_AGAIN_SECONDS)
+
+
+async def require_right_to_publish(channel: AbstractChannel) -> None:
+    """Return where requests and replies may be published; raises AMQPError where not.
+
+    Whoever consumes and may not answer gives back what it took, until its deliveries are used up.
+    """
+    with suppress(PublishError):  # nobody has this queue
+        await channel.default_exchange.publish(Message(b""), f"nobody.{secrets.token_hex(8)}")
 
 
 async def _close_when_consumer_is_cancelled(channel: AbstractChannel) -> None:

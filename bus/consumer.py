@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage, AbstractQueue
 
-from bus.connection import keep_session
+from bus.connection import Link, keep_session
 from bus.letters import log_name
 from contracts.topology import SUSPECT_RETURNS
 
@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 # The first try again after a transient failure, doubled up to the second figure.
 RETRY_FIRST_SECONDS = 0.1
-RETRY_MAX_SECONDS = 5.0
+RETRY_MAX_SECONDS = 2.0
 
 ItemT = TypeVar("ItemT")
 
@@ -44,11 +44,12 @@ class BatchConsumer(Generic[ItemT]):
         self._handle = handle
         self._transient = transient
         self._batch = batch
+        self.link = Link()
         self.is_connected = False
 
     async def run(self, url: str, name: str) -> None:
         """Consume until cancelled; a batch that is being handled is not acknowledged then."""
-        await keep_session(url, name, self._session)
+        await keep_session(url, name, self._session, self.link)
 
     async def _session(self, channel: AbstractChannel) -> None:
         self.is_connected = True
@@ -119,10 +120,13 @@ class BatchConsumer(Generic[ItemT]):
 
     async def _handle_patiently(self, items: list[ItemT]) -> None:
         delay = RETRY_FIRST_SECONDS
+        logged = ""
         while True:
             try:
                 return await self._handle(items)
             except self._transient as error:
-                log.warning("%s: waiting, %r", self._queue, error)
+                if str(error) != logged:
+                    log.warning("%s: waiting, %s", self._queue, error)
+                    logged = str(error)
                 await asyncio.sleep(delay)
                 delay = min(delay * 2, RETRY_MAX_SECONDS)

@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 
 from pydantic import BaseModel, ValidationError
 
-from bus.rpc import DEADLINE_HEADER, RpcError, decode_reply, decode_request, reasons
+from bus.rpc import RpcError, decode_reply, decode_request, reasons
 from contracts.messages import (
     Classification,
     ClassifyRequest,
@@ -44,8 +44,8 @@ from contracts.topology import (
 ID_BYTES = 5
 # What RabbitMQ writes itself; kept, it would tell of the first death at the second.
 _BROKER_HEADERS = ("x-death", "x-first-death-", "x-last-death-", "x-delivery-", "x-acquired-")
-# What would send it to other queues too, and when its caller stopped waiting.
-_SENDER_HEADERS = ("CC", "BCC", DEADLINE_HEADER)
+# What would send it to other queues too.
+_SENDER_HEADERS = ("CC", "BCC")
 
 
 def letter_id(queue: str, message_id: str | None, correlation_id: str | None, body: bytes) -> str:

@@ -5,27 +5,32 @@ only sets a flag. What a service does with its batch is in `bus.pika_services`.
 """
 
 import logging
+import secrets
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 import pika
 from pika.adapters.blocking_connection import BlockingChannel
-from pika.exceptions import AMQPError
+from pika.exceptions import AMQPError, ChannelClosed, ConnectionClosed, UnroutableError
 from pika.spec import Basic, BasicProperties
 
-from bus.pika_services import PERSISTENT, Channels, Delivery, Service
+from bus.pika_services import PERSISTENT, Channels, Delivery, Service, Wait
 from contracts.topology import SUSPECT_RETURNS
 
 log = logging.getLogger(__name__)
 
 # How often the stop flag is looked at while nothing arrives.
 IDLE_SECONDS = 0.2
-RECONNECT_SECONDS = 1.0
+RECONNECT_FIRST_SECONDS = 0.1
+RECONNECT_MAX_SECONDS = 2.0
 HEARTBEAT_SECONDS = 10
 BATCH = 64
 # Of what nobody waits for, in one batch with what somebody does: it delays them by so much only.
 DEFERRED_IN_BATCH = 8
+# Before a batch is tried again for which something was away, doubled up to the second figure.
+WAIT_FIRST_SECONDS = 0.1
+WAIT_MAX_SECONDS = 2.0
 
 
 class PikaServer:
@@ -41,6 +46,8 @@ class PikaServer:
         self._name = name
         self._services = services
         self._stopping = False
+        # Why it is not connected, as the broker or the network said.
+        self.reason = "not connected yet"
         self.is_connected = False
 
     def stop(self) -> None:
@@ -49,12 +56,20 @@ class PikaServer:
 
     def run(self) -> None:
         """Serve until `stop`, connecting again after each loss."""
+        pause, logged = RECONNECT_FIRST_SECONDS, ""
         while not self._stopping:
+            started = time.monotonic()
             try:
                 self._session()
             except (AMQPError, OSError) as error:
-                log.warning("%s: connection lost or refused: %r", self._name, error)
-                time.sleep(RECONNECT_SECONDS)
+                self.reason = _words(error)
+                if self.is_connected and time.monotonic() - started > RECONNECT_MAX_SECONDS:
+                    pause, logged = RECONNECT_FIRST_SECONDS, ""
+                if self.reason != logged:
+                    log.warning("%s: connection lost or refused: %s", self._name, self.reason)
+                    logged = self.reason
+                time.sleep(pause)
+                pause = min(2 * pause, RECONNECT_MAX_SECONDS)
             finally:
                 self.is_connected = False
 
@@ -64,6 +79,7 @@ class PikaServer:
             channel = stack.enter_context(connection.channel())
             confirming = stack.enter_context(connection.channel())
             confirming.confirm_delivery()
+            _require_right_to_publish(confirming)
             channels = Channels(channel, confirming)
             channel.basic_qos(prefetch_count=BATCH)
             intakes = [Intake(service) for service in self._services]
@@ -75,11 +91,25 @@ class PikaServer:
             self.is_connected = True
             # pika drops the tag of a consumer that the broker cancelled; staying would be deaf.
             while not self._stopping and len(channel.consumer_tags) == len(intakes):
-                waits = any(intake.waiting for intake in intakes)
+                waits = any(intake.is_due for intake in intakes)
                 connection.process_data_events(time_limit=0 if waits else IDLE_SECONDS)
                 for intake in intakes:
                     intake.work_batch(channels)
             # What arrived and was not worked goes back to the queue when the channel closes.
+
+
+def _words(error: Exception) -> str:
+    match error:
+        case ConnectionClosed() | ChannelClosed():
+            return f"{error.reply_text} ({error.reply_code})"
+        case _:
+            return str(error) or repr(error)
+
+
+def _require_right_to_publish(confirming: BlockingChannel) -> None:
+    # As `bus.connection.require_right_to_publish`.
+    with suppress(UnroutableError):
+        confirming.basic_publish("", f"nobody.{secrets.token_hex(8)}", b"", mandatory=True)
 
 
 class Intake:
@@ -88,6 +118,14 @@ class Intake:
     def __init__(self, service: Service) -> None:
         self.service = service
         self.waiting: list[Delivery] = []
+        self._pause = 0.0
+        self._not_before = 0.0
+        self._logged = ""
+
+    @property
+    def is_due(self) -> bool:
+        """Tell whether something waits that can be worked now."""
+        return bool(self.waiting) and time.monotonic() >= self._not_before
 
     def arrived(
         self,
@@ -97,11 +135,11 @@ class Intake:
         body: bytes,
     ) -> None:
         """Keep a delivery until the next batch."""
-        self.waiting.append(Delivery(method.delivery_tag, properties, body))
+        self.waiting.append(Delivery(method.delivery_tag, properties, body, time.monotonic()))
 
     def work_batch(self, channels: Channels) -> None:
         """Hand over what waits: first what somebody waits for, then a little of the rest."""
-        if not self.waiting:
+        if not self.is_due:
             return
         urgent = [d for d in self.waiting if d.properties.delivery_mode != PERSISTENT]
         deferred = [d for d in self.waiting if d.properties.delivery_mode == PERSISTENT]
@@ -109,7 +147,7 @@ class Intake:
         batch = urgent[: BATCH - DEFERRED_IN_BATCH] + deferred[:room]
         taken = {delivery.tag for delivery in batch}
         self.waiting = [d for d in self.waiting if d.tag not in taken]
-        self.service.work(channels, batch)
+        self._work(channels, batch)
 
     def work_suspects(self, channels: Channels) -> None:
         """Take alone what has come back several times: it may be what kills whoever takes it.
@@ -120,7 +158,23 @@ class Intake:
             method, properties, body = channels.plain.basic_get(self.service.queue)
             if method is None:
                 return
-            self.service.work(channels, [Delivery(method.delivery_tag, properties, body)])
+            self._work(
+                channels, [Delivery(method.delivery_tag, properties, body, time.monotonic())]
+            )
             returns = (properties.headers or {}).get("x-delivery-count", 0)
             if returns < SUSPECT_RETURNS:
                 return
+
+    def _work(self, channels: Channels, batch: list[Delivery]) -> None:
+        try:
+            self.service.work(channels, batch)
+        except Wait as wait:
+            # Kept here and not given back, so that waiting never counts as a redelivery.
+            self.waiting = wait.kept + self.waiting
+            self._pause = min(2 * self._pause or WAIT_FIRST_SECONDS, WAIT_MAX_SECONDS)
+            self._not_before = time.monotonic() + self._pause
+            if str(wait) != self._logged:
+                log.warning("%s: waiting, %s", self.service.queue, wait)
+                self._logged = str(wait)
+        else:
+            self._pause, self._not_before, self._logged = 0.0, 0.0, ""

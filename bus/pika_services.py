@@ -21,7 +21,6 @@ from bus.rpc import (
     decode_request,
     encode_error,
     encode_result,
-    is_late,
     reasons,
 )
 
@@ -40,6 +39,18 @@ class Delivery(NamedTuple):
     tag: int
     properties: BasicProperties
     body: bytes
+    arrived: float
+
+    @property
+    def is_late(self) -> bool:
+        """Tell whether its caller has stopped waiting, so that the work would be for nobody.
+
+        The broker drops what expires in the queue; here counts the time since it came, by this
+        process's own clock, since clocks of two machines differ.
+        """
+        patience_ms = self.properties.expiration
+        waited_s = time.monotonic() - self.arrived
+        return patience_ms is not None and waited_s * 1000 > float(patience_ms)
 
 
 class Channels(NamedTuple):
@@ -49,13 +60,21 @@ class Channels(NamedTuple):
     confirming: BlockingChannel
 
 
+class Wait(Exception):
+    """What a handler needs is away: `kept`, of which nothing is at fault, is to be tried again."""
+
+    def __init__(self, reason: str, kept: Sequence[Delivery] = ()) -> None:
+        super().__init__(reason)
+        self.kept = list(kept)
+
+
 class Service(Protocol):
     """Works what comes from `queue`; every delivery is acknowledged or refused at the end."""
 
     queue: str
 
     def work(self, channels: Channels, batch: list[Delivery]) -> None:
-        """Work a batch; raises only where the broker is lost."""
+        """Work a batch; raises Wait, and otherwise only where the broker is lost."""
 
 
 class RpcService(Generic[RequestT]):
@@ -87,7 +106,7 @@ class RpcService(Generic[RequestT]):
             self._reply(channels, delivery, reply)
 
     def _is_wanted(self, channels: Channels, delivery: Delivery) -> bool:
-        if is_late(delivery.properties.headers):
+        if delivery.is_late:
             LATE_TOTAL.labels(self.queue).inc()
             channels.plain.basic_ack(delivery.tag)
             return False
@@ -148,7 +167,8 @@ class RpcService(Generic[RequestT]):
 class EventService(Generic[EventT]):
     """Takes events with `handle`, which must be idempotent: they come again after a loss.
 
-    What is no event, and what alone makes `handle` fail, becomes a dead letter.
+    Where it raises Wait the events are kept. What is no event, and what alone makes `handle` fail,
+    becomes a dead letter.
     """
 
     def __init__(
@@ -172,16 +192,24 @@ class EventService(Generic[EventT]):
             return
         try:
             self._handle(events)
+        except Wait as wait:
+            raise Wait(str(wait), good) from wait
         except Exception:
             if len(good) > 1:
-                for delivery in good:
-                    self.work(channels, [delivery])
+                self._work_alone(channels, good)
                 return
             log.exception("%s: an event cannot be handled", self.queue)
             refuse(channels, self.queue, good[0], "it cannot be handled")
             return
         for delivery in good:
             channels.plain.basic_ack(delivery.tag)
+
+    def _work_alone(self, channels: Channels, batch: list[Delivery]) -> None:
+        for index, delivery in enumerate(batch):
+            try:
+                self.work(channels, [delivery])
+            except Wait as wait:
+                raise Wait(str(wait), batch[index:]) from wait
 
 
 def refuse(channels: Channels, queue: str, delivery: Delivery, reason: str) -> None:

@@ -5,8 +5,6 @@ Source of the shape: DESIGN.md, "RabbitMQ: vhost campus".
 
 import logging
 import secrets
-import time
-from collections.abc import Mapping
 from typing import TypeVar
 
 from prometheus_client import Counter, Histogram
@@ -19,11 +17,6 @@ from contracts.rest import FieldError, field_errors
 log = logging.getLogger(__name__)
 
 CONTENT_TYPE = "application/json"
-# Milliseconds since the epoch after which nobody waits any more. The broker drops what expires in
-# the queue; this header covers the time between a worker's prefetch and its work. An integer: AMQP
-# clients encode floats in 32 bits, which are minutes off at this size.
-DEADLINE_HEADER = "deadline_ms"
-
 SERVED_SECONDS = Histogram("rpc_server_seconds", "Time to work one RPC request.", ["queue"])
 LATE_TOTAL = Counter("rpc_server_late_total", "Requests dropped after their deadline.", ["queue"])
 
@@ -86,14 +79,3 @@ def decode_reply(body: bytes, result_type: type[BodyT]) -> BodyT:
         raise RpcError("internal", f"The reply cannot be understood: {reasons(invalid)}") from None
     except (ValueError, TypeError, KeyError) as reason:
         raise RpcError("internal", f"The reply cannot be understood: {reason}") from None
-
-
-def deadline_in(seconds: float) -> int:
-    """Return the value of DEADLINE_HEADER for a caller who waits that long from now."""
-    return int((time.time() + seconds) * 1000)
-
-
-def is_late(headers: Mapping[str, object] | None) -> bool:
-    """Tell whether the caller has stopped waiting, so that the work would be for nobody."""
-    deadline = (headers or {}).get(DEADLINE_HEADER)
-    return isinstance(deadline, int) and deadline_in(0) > deadline

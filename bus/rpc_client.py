@@ -12,8 +12,8 @@ from aio_pika.exceptions import PublishError
 from prometheus_client import Histogram
 from pydantic import BaseModel
 
-from bus.connection import is_lost, keep_session
-from bus.rpc import CONTENT_TYPE, DEADLINE_HEADER, RpcError, deadline_in, decode_reply
+from bus.connection import Link, is_lost, keep_session, require_right_to_publish
+from bus.rpc import CONTENT_TYPE, RpcError, decode_reply
 from contracts.topology import DIRECT_REPLY_TO
 
 # How long "somebody consumes this queue" is believed before the broker is asked again.
@@ -37,6 +37,7 @@ class RpcClient:
         self._pending: dict[str, asyncio.Future[bytes]] = {}
         self._seen_worker: dict[str, float] = {}
         self._looking: dict[str, asyncio.Task[int]] = {}
+        self.link = Link()
 
     @property
     def is_connected(self) -> bool:
@@ -44,7 +45,7 @@ class RpcClient:
 
     async def run(self) -> None:
         """Stay connected until cancelled."""
-        await keep_session(self._url, self._name, self._session)
+        await keep_session(self._url, self._name, self._session, self.link)
 
     async def call(
         self, queue: str, request: BaseModel, result_type: type[ResultT], timeout_s: float
@@ -75,6 +76,7 @@ class RpcClient:
             CALL_SECONDS.labels(queue, outcome).observe(time.perf_counter() - started)
 
     async def _session(self, channel: AbstractChannel) -> None:
+        await require_right_to_publish(channel)
         replies = await channel.get_queue(DIRECT_REPLY_TO, ensure=False)
         await replies.consume(self._on_reply, no_ack=True)
         self._channel = channel
@@ -102,7 +104,6 @@ class RpcClient:
             correlation_id=correlation_id,
             reply_to=DIRECT_REPLY_TO,
             expiration=timeout_s,
-            headers={DEADLINE_HEADER: deadline_in(timeout_s)},
         )
         try:
             await channel.default_exchange.publish(message, queue, mandatory=True)

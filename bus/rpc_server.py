@@ -3,14 +3,14 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 from aio_pika import Message
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 from aio_pika.exceptions import PublishError
 from pydantic import BaseModel
 
-from bus.connection import FINISH_SECONDS, keep_session
+from bus.connection import FINISH_SECONDS, Link, keep_session, require_right_to_publish
 from bus.letters import log_name
 from bus.rpc import (
     CONTENT_TYPE,
@@ -19,7 +19,6 @@ from bus.rpc import (
     decode_request,
     encode_error,
     encode_result,
-    is_late,
 )
 
 log = logging.getLogger(__name__)
@@ -47,13 +46,15 @@ class RpcServer(Generic[RequestT]):
         self._handle = handle
         self._prefetch = prefetch
         self._running: set[asyncio.Task[None]] = set()
+        self.link = Link()
         self.is_connected = False
 
     async def run(self, url: str, name: str) -> None:
         """Serve until cancelled; then finish what runs, at most FINISH_SECONDS."""
-        await keep_session(url, name, self._session)
+        await keep_session(url, name, self._session, self.link)
 
     async def _session(self, channel: AbstractChannel) -> None:
+        await require_right_to_publish(channel)
         await channel.set_qos(prefetch_count=self._prefetch)
         queue = await channel.get_queue(self._queue, ensure=False)
 
@@ -80,17 +81,21 @@ class RpcServer(Generic[RequestT]):
             self.is_connected = False
 
     async def _serve(self, channel: AbstractChannel, request: AbstractIncomingMessage) -> None:
-        if is_late(request.headers):
-            LATE_TOTAL.labels(self._queue).inc()
-            await request.ack()
-            return
         if not request.reply_to:
             name = log_name(self._queue, request.message_id, request.correlation_id, request.body)
             log.error("%s is refused: a request without reply_to", name)
             await request.reject(requeue=False)
             return
-        with SERVED_SECONDS.labels(self._queue).time():
-            body = await self._answer(request.body)
+        try:
+            # The broker drops what expires in the queue. From here on the caller's patience is
+            # measured by this process alone: clocks of two machines differ.
+            async with asyncio.timeout(cast("float | None", request.expiration)):
+                with SERVED_SECONDS.labels(self._queue).time():
+                    body = await self._answer(request.body)
+        except TimeoutError:
+            LATE_TOTAL.labels(self._queue).inc()
+            await request.ack()
+            return
         reply = Message(
             body,
             content_type=CONTENT_TYPE,

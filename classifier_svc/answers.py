@@ -6,9 +6,16 @@ from zoneinfo import ZoneInfo
 
 from prometheus_client import Counter, Info
 
-from bus.pika_services import EventService, RpcService, Service
+from bus.pika_services import EventService, RpcService, Service, Wait
+from bus.rpc import RpcError
 from classifier_svc import encoder
-from classifier_svc.corrections import Correction, Corrections, count_confused, count_weeks
+from classifier_svc.corrections import (
+    Correction,
+    Corrections,
+    DiskAway,
+    count_confused,
+    count_weeks,
+)
 from classifier_svc.encoder import Encoder
 from classifier_svc.model import Model
 from classifier_svc.models import Models
@@ -73,14 +80,17 @@ class Answers:
         ]
 
     def keep(self, events: Sequence[Event]) -> None:
-        """Keep what helpdesk corrected, beside what the model of now says to the same text."""
+        """Keep what helpdesk corrected, beside what the model of now says to the same text.
+
+        Raises Wait while the disk takes nothing.
+        """
         corrected = [
             (event.ticket, event.ticket.category)
             for event in events
             if event.ticket.category_source is CategorySource.HELPDESK
         ]
         said = self._current().classify([ticket.description for ticket, _ in corrected])
-        self._corrections.keep(
+        kept = [
             Correction(
                 ticket.id,
                 ticket.version,
@@ -92,13 +102,23 @@ class Answers:
             )
             for (ticket, category), answer in zip(corrected, said, strict=True)
             if category is not None
-        )
+        ]
+        try:
+            self._corrections.keep(kept)
+        except DiskAway as away:
+            raise Wait(f"corrections: {away}") from away
         for _, category in corrected:
             CORRECTED_TOTAL.labels(category).inc()
 
     def report(self, requests: Sequence[CorrectionsRequest]) -> list[CorrectionsReport]:
-        """Say what helpdesk corrected, and which model answers."""
-        corrections = self._corrections.read()
+        """Say what helpdesk corrected, and which model answers.
+
+        Raises RpcError `unavailable` while the disk cannot be read.
+        """
+        try:
+            corrections = self._corrections.read()
+        except DiskAway as away:
+            raise RpcError("unavailable", "The corrections cannot be read just now.") from away
         report = CorrectionsReport(
             model=self._current().version,
             accuracy=self._current().accuracy,

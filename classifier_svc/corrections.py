@@ -31,6 +31,28 @@ CREATE TABLE IF NOT EXISTS correction (
 """
 
 
+# What concerns the file and its volume, and not what is written. Source: sqlite.org/rescode.html.
+DISK_SAYS_NO = frozenset(
+    {
+        sqlite3.SQLITE_PERM,
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_PROTOCOL,
+        sqlite3.SQLITE_NOTADB,
+    }
+)
+
+
+class DiskAway(Exception):
+    """The file cannot be used just now; the same work may succeed later."""
+
+
 class Correction(NamedTuple):
     """Helpdesk says that `text` belongs to `category`; `model` had `said` another, or the same."""
 
@@ -48,13 +70,9 @@ class Corrections:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with self._connected() as connection:
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute(SCHEMA)
 
     def keep(self, corrections: Iterable[Correction]) -> None:
-        """Keep what is newer than what is known of its ticket; raises sqlite3.Error."""
+        """Keep what is newer than what is known of its ticket; raises DiskAway."""
         with self._connected() as connection:
             connection.executemany(
                 "INSERT INTO correction VALUES (?, ?, ?, ?, ?, ?, ?)"
@@ -66,7 +84,7 @@ class Corrections:
             )
 
     def read(self) -> list[Correction]:
-        """Return all, by ticket."""
+        """Return all, by ticket; raises DiskAway."""
         with self._connected() as connection:
             rows = connection.execute("SELECT * FROM correction ORDER BY ticket_id").fetchall()
         return [
@@ -84,8 +102,21 @@ class Corrections:
 
     @contextmanager
     def _connected(self) -> Iterator[sqlite3.Connection]:
-        with closing(sqlite3.connect(self._path, timeout=LOCK_SECONDS)) as connection, connection:
-            yield connection
+        try:
+            # Not before it is needed: answering goes on where the volume is away.
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            connecting = sqlite3.connect(self._path, timeout=LOCK_SECONDS)
+            with closing(connecting) as connection, connection:
+                connection.execute("PRAGMA journal_mode = WAL")
+                connection.execute(SCHEMA)
+                yield connection
+        except OSError as error:
+            raise DiskAway(error.strerror or str(error)) from error
+        except sqlite3.Error as error:
+            # The codes of SQLite are extended ones; their last byte is the kind.
+            if (getattr(error, "sqlite_errorcode", 0) & 0xFF) not in DISK_SAYS_NO:
+                raise
+            raise DiskAway(str(error)) from error
 
 
 def count_weeks(corrections: Iterable[Correction], zone: ZoneInfo) -> list[CorrectedWeek]:

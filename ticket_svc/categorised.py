@@ -9,8 +9,9 @@ from bus.rpc import RpcError, decode_reply
 from contracts.messages import Classification, ticket_of
 from contracts.topology import TICKET_CATEGORISED
 from contracts.vocabulary import Category
+from runtime.postgres import DatabaseAway
 from ticket_svc import tickets
-from ticket_svc.database import DATABASE_AWAY, Pool
+from ticket_svc.database import Pool
 from ticket_svc.relay import Relay
 
 
@@ -29,7 +30,7 @@ def make_consumer(pool: Pool, relay: Relay) -> BatchConsumer[Answer]:
             await tickets.categorise_ticket(pool, answer.ticket_id, answer.category)
         relay.wake()
 
-    return BatchConsumer(TICKET_CATEGORISED, decode, take, transient=DATABASE_AWAY)
+    return BatchConsumer(TICKET_CATEGORISED, decode, take, transient=(DatabaseAway,))
 
 
 def decode(message: AbstractIncomingMessage) -> Answer:

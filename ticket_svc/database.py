@@ -1,11 +1,14 @@
-"""The connection pool, and what counts as "the database is away"."""
+"""The connection pool; what counts as "the database is away" is in `runtime.postgres`."""
 
+from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeAlias
 
 import asyncpg
-from asyncpg.pool import PoolAcquireContext, PoolConnectionProxy
+from asyncpg.pool import PoolConnectionProxy
 
-Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
+from runtime.postgres import Database
+
+Pool: TypeAlias = Database
 Connection: TypeAlias = "PoolConnectionProxy[asyncpg.Record]"
 
 POOL_MAX_CONNECTIONS = 16
@@ -16,20 +19,10 @@ COMMAND_SECONDS = 10.0
 # Below this share of common trigrams two reports are not about the same problem.
 SIMILAR_MIN_SCORE = "0.3"
 
-DATABASE_AWAY: tuple[type[Exception], ...] = (
-    asyncpg.PostgresConnectionError,
-    asyncpg.OperatorInterventionError,  # it is stopping, starting, or ended our connection
-    asyncpg.InsufficientResourcesError,
-    asyncpg.InterfaceError,  # the connection was lost between acquiring and using it
-    asyncpg.InternalClientError,  # it said goodbye while it lay in the pool
-    OSError,
-    TimeoutError,
-)
-
 
 def create_pool(database_url: str) -> Pool:
     """Return a pool that connects when first used, so that the service starts without database."""
-    return asyncpg.create_pool(
+    pool = asyncpg.create_pool(
         database_url,
         min_size=0,
         max_size=POOL_MAX_CONNECTIONS,
@@ -46,11 +39,12 @@ def create_pool(database_url: str) -> Pool:
             "pg_trgm.word_similarity_threshold": SIMILAR_MIN_SCORE,
         },
     )
+    return Database(pool, ACQUIRE_SECONDS)
 
 
-def acquire(pool: Pool) -> "PoolAcquireContext[asyncpg.Record]":
-    """Return a context with a connection; raises one of DATABASE_AWAY after ACQUIRE_SECONDS."""
-    return pool.acquire(timeout=ACQUIRE_SECONDS)
+def acquire(pool: Pool) -> AbstractAsyncContextManager[Connection]:
+    """Return a context with a connection; raises DatabaseAway, after ACQUIRE_SECONDS at most."""
+    return pool.acquire()
 
 
 async def _keep_session(_connection: Any) -> None:

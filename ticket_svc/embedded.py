@@ -15,8 +15,9 @@ from bus.rpc import RpcError, decode_reply
 from bus.rpc_client import RpcClient
 from contracts.messages import Embedding, EmbedRequest, description_of
 from contracts.topology import RPC_EMBED, TICKET_EMBEDDED
+from runtime.postgres import DatabaseAway
 from ticket_svc import embeddings
-from ticket_svc.database import DATABASE_AWAY, Pool, acquire
+from ticket_svc.database import Pool, acquire
 from ticket_svc.embeddings import Description, Vector
 from ticket_svc.relay import Relay
 
@@ -28,8 +29,6 @@ LOOK_SECONDS = 10.0
 # The classifier remembers its vector, so that looking costs it nothing.
 LOOK = EmbedRequest(text="Which model answers?")
 
-_AWAY: tuple[type[Exception], ...] = (RpcError, *DATABASE_AWAY)
-
 STORED_TOTAL = Counter("ticket_vectors_stored_total", "Vectors of descriptions that were stored.")
 
 
@@ -40,7 +39,7 @@ def make_consumer(pool: Pool) -> BatchConsumer[Description]:
         async with acquire(pool) as connection:
             STORED_TOTAL.inc(await embeddings.store_vectors(connection, descriptions))
 
-    return BatchConsumer(TICKET_EMBEDDED, decode, take, transient=DATABASE_AWAY)
+    return BatchConsumer(TICKET_EMBEDDED, decode, take, transient=(DatabaseAway,))
 
 
 def decode(message: AbstractIncomingMessage) -> Description:
@@ -71,6 +70,6 @@ async def ask_for_missing(pool: Pool, relay: Relay, rpc: RpcClient) -> None:
                 after_id = last
                 relay.wake()
                 continue
-        except _AWAY as error:
+        except (RpcError, DatabaseAway) as error:
             log.debug("vectors: waiting, %r", error)
         await asyncio.sleep(LOOK_SECONDS)

@@ -7,6 +7,7 @@ from aiohttp import web
 from contracts.vocabulary import Role
 
 if TYPE_CHECKING:
+    from bus.connection import Link
     from bus.http import Gate
     from bus.rpc_client import RpcClient
     from ticket_svc.database import Pool
@@ -16,9 +17,11 @@ if TYPE_CHECKING:
 class Session(Protocol):
     """Something that lives on a connection to the broker."""
 
+    link: "Link"
+
     @property
     def is_connected(self) -> bool:
-        """Tell whether it works now."""
+        """Tell whether it works now; `link` says why not."""
 
 
 POOL: web.AppKey["Pool"] = web.AppKey("POOL")

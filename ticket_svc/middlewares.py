@@ -9,7 +9,7 @@ from prometheus_client import Histogram
 
 from contracts.vocabulary import Role
 from ticket_svc.errors import BadRole, Unauthorized
-from ticket_svc.keys import API_TOKEN, RELAY, ROLE
+from ticket_svc.keys import API_TOKEN, POOL, RELAY, ROLE
 
 REQUEST_SECONDS = Histogram(
     "ticket_request_seconds", "Time to answer one request.", ["method", "route", "status"]
@@ -54,5 +54,6 @@ async def wake_relay(request: web.Request, handler: Handler) -> web.StreamRespon
     """Tell the relay after each write that something may wait in the outbox."""
     response = await handler(request)
     if request.method not in _READS:
+        request.app[POOL].wrote()
         request.app[RELAY].wake()
     return response

@@ -1,15 +1,12 @@
 """What operators and their probes ask: alive, ready, figures. Free of tokens and of ticket data."""
 
-import asyncpg
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, Gauge, generate_latest
 
+from runtime.postgres import DatabaseAway
 from ticket_svc import outbox
-from ticket_svc.database import DATABASE_AWAY, acquire
+from ticket_svc.database import acquire
 from ticket_svc.keys import GATE, POOL, SESSIONS
-
-# Away, or not migrated yet.
-_NO_ANSWER: tuple[type[Exception], ...] = (asyncpg.PostgresError, *DATABASE_AWAY)
 
 OUTBOX_DEPTH = Gauge("ticket_outbox_depth", "Messages that RabbitMQ has not confirmed yet.")
 
@@ -28,14 +25,17 @@ async def ready(request: web.Request) -> web.Response:
     if app[GATE].draining:
         body = {"status": "stopping", "missing": [], "degraded": []}
         return web.json_response(body, status=503)
-    missing = [] if await _read_outbox_depth(request) is not None else ["database"]
-    is_connected = all(session.is_connected for session in app[SESSIONS])
-    body = {
+    missing = {"database": why} if (why := await app[POOL].why_not(outbox.fetch_depth)) else {}
+    lost = [session.link.reason for session in app[SESSIONS] if not session.is_connected]
+    degraded = {"broker": lost[0]} if lost else {}
+    state: dict[str, object] = {
         "status": "unready" if missing else "ready",
-        "missing": missing,
-        "degraded": [] if is_connected else ["broker"],
+        "missing": [*missing],
+        "degraded": [*degraded],
     }
-    return web.json_response(body, status=503 if missing else 200)
+    if reasons := missing | degraded:
+        state["reasons"] = reasons
+    return web.json_response(state, status=503 if missing else 200)
 
 
 async def metrics(request: web.Request) -> web.Response:
@@ -49,5 +49,5 @@ async def _read_outbox_depth(request: web.Request) -> int | None:
     try:
         async with acquire(request.app[POOL]) as connection:
             return await outbox.fetch_depth(connection)
-    except _NO_ANSWER:
+    except DatabaseAway:
         return None

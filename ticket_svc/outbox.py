@@ -27,10 +27,14 @@ async def lock_outbox(connection: Connection) -> None:
 
 
 async def list_outgoing(connection: Connection, limit: int) -> list[Outgoing]:
-    """Return what is next; what RabbitMQ refused before comes after all else."""
+    """Return what is next; what RabbitMQ refused before comes after all else.
+
+    Locked, so that nothing is published where a server that became read-only would not let it be
+    deleted, and would have it published again and again.
+    """
     rows = await connection.fetch(
         "SELECT id, type, ticket_id, version, body, refusals FROM outbox"
-        " ORDER BY refusals, id LIMIT $1",
+        " ORDER BY refusals, id LIMIT $1 FOR UPDATE",
         limit,
     )
     return [Outgoing(**row) for row in rows]

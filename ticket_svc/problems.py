@@ -12,8 +12,8 @@ from aiohttp.typedefs import Handler
 from bus.http import RETRY_AFTER_SECONDS, Busy
 from contracts.rest import Problem
 from contracts.vocabulary import REPLIES_MAX
+from runtime.postgres import DatabaseAway
 from ticket_svc import errors
-from ticket_svc.database import DATABASE_AWAY
 
 log = logging.getLogger(__name__)
 
@@ -90,7 +90,9 @@ WRONG_METHOD = Kind(
     HTTPStatus.METHOD_NOT_ALLOWED, "method_not_allowed", "This address takes other methods."
 )
 UNAVAILABLE = Kind(
-    HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", "The database cannot be reached; try again."
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "unavailable",
+    "The database cannot be used just now; try again.",
 )
 BUSY = Kind(
     HTTPStatus.SERVICE_UNAVAILABLE, "busy", "Too many requests are in work; try again soon."
@@ -163,8 +165,8 @@ def _refusal(refused: errors.Refused) -> web.Response:
 
 def _failure(error: Exception) -> web.Response:
     support_id = secrets.token_hex(4)
-    if isinstance(error, DATABASE_AWAY):
-        log.error("database away, support id %s: %r", support_id, error)
+    if isinstance(error, DatabaseAway):
+        log.error("database away, support id %s: %s", support_id, error)
         return problem(UNAVAILABLE, _RETRY, support_id=support_id)
     log.error("request failed, support id %s", support_id, exc_info=error)
     return problem(INTERNAL, support_id=support_id)

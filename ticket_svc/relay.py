@@ -12,7 +12,8 @@ from aio_pika import DeliveryMode, Message
 from aio_pika.abc import AbstractChannel, AbstractExchange
 from prometheus_client import Counter
 
-from bus.connection import keep_session
+from bus.connection import Link, keep_session
+from bus.consumer import RETRY_FIRST_SECONDS, RETRY_MAX_SECONDS
 from bus.rpc import CONTENT_TYPE
 from contracts.messages import Event
 from contracts.topology import (
@@ -22,8 +23,9 @@ from contracts.topology import (
     TICKET_CATEGORISED,
     TICKET_EMBEDDED,
 )
+from runtime.postgres import DatabaseAway
 from ticket_svc import outbox
-from ticket_svc.database import DATABASE_AWAY, Pool, acquire
+from ticket_svc.database import Pool, acquire
 from ticket_svc.outbox import Outgoing
 
 log = logging.getLogger(__name__)
@@ -45,12 +47,17 @@ PUBLISHED_TOTAL = Counter("ticket_relay_published_total", "Messages that RabbitM
 REFUSED_TOTAL = Counter("ticket_relay_refused_total", "Messages that RabbitMQ refused.")
 
 
+class NotConfirmed(ConnectionError):
+    """RabbitMQ took no messages, none of which is to blame."""
+
+
 class Relay:
     """Publishes what waits in the outbox for as long as `run` runs."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._woken = asyncio.Event()
+        self.link = Link()
         self.is_connected = False
 
     def wake(self) -> None:
@@ -59,20 +66,22 @@ class Relay:
 
     async def run(self, url: str, name: str) -> None:
         """Relay until cancelled; what is not confirmed by then stays in the outbox."""
-        await keep_session(url, name, self._session)
+        await keep_session(url, name, self._session, self.link)
 
     async def _session(self, channel: AbstractChannel) -> None:
         events = await channel.get_exchange(EXCHANGE_TICKETS, ensure=False)
         self.is_connected = True
+        delay = RETRY_FIRST_SECONDS
         try:
             while not channel.is_closed:
                 self._woken.clear()
                 try:
                     go_on = await self._relay_batch(channel, events)
-                except DATABASE_AWAY as error:
-                    log.warning("relay: waiting, %r", error)
-                    await asyncio.sleep(POLL_SECONDS)
+                except DatabaseAway:  # which tells the log itself
+                    await asyncio.sleep(delay)
+                    delay = min(delay * 2, RETRY_MAX_SECONDS)
                     continue
+                delay = RETRY_FIRST_SECONDS
                 if not go_on:
                     await self._wait()
         finally:
@@ -97,17 +106,17 @@ class Relay:
             confirmed = [outgoing.id for outgoing in batch if outgoing.id not in errors]
             await outbox.delete_confirmed(connection, confirmed)
             PUBLISHED_TOTAL.inc(len(confirmed))
-            if channel.is_closed or any(isinstance(e, TimeoutError) for e in errors.values()):
-                # No fault of the messages: they keep their place for the next session.
-                await channel.close()
-                return False
-            if errors:
-                first = next(iter(errors.values()))
+            first = next(iter(errors.values()), None)
+            is_lost = channel.is_closed or any(isinstance(e, TimeoutError) for e in errors.values())
+            if errors and not is_lost:
                 log.warning("relay: %d of %d refused, %r", len(errors), len(batch), first)
                 REFUSED_TOTAL.inc(len(errors))
                 await outbox.put_back_refused(connection, list(errors))
-            # What was refused before is tried once a round; what is fresh never waits behind it.
-            return len(batch) == BATCH and (not errors or batch[-1].refusals == 0)
+        if is_lost:
+            # No fault of the messages: they keep their place for the next session.
+            raise NotConfirmed(str(first) or repr(first))
+        # What was refused before is tried once a round; what is fresh never waits behind it.
+        return len(batch) == BATCH and (not errors or batch[-1].refusals == 0)
 
 
 async def _publish_all(

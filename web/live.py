@@ -19,7 +19,7 @@ from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 from aiohttp import web
 from pydantic import ValidationError
 
-from bus.connection import end, keep_session
+from bus.connection import Link, end, keep_session
 from bus.rpc import RpcError, reasons
 from contracts.messages import Event
 from contracts.rest import Ticket
@@ -84,6 +84,7 @@ class Live:
         self.streams = Streams()
         self._watches: dict[Topic, Watch] = {}
         self._loads = asyncio.Semaphore(LOADS_AT_ONCE)
+        self.link = Link()
         self.is_connected = False
 
     @property
@@ -94,7 +95,7 @@ class Live:
     async def run(self, url: str) -> None:
         """Consume events until cancelled."""
         try:
-            await keep_session(url, "web live", self._session)
+            await keep_session(url, "web live", self._session, self.link)
         finally:
             await end(*(watch.task for watch in self._watches.values() if watch.task))
 

@@ -8,13 +8,14 @@ from contextlib import suppress
 from typing import TypeVar
 
 from analytics_svc import store
-from analytics_svc.database import Connection, DatabaseAway, Pool, reading
+from analytics_svc.database import Connection, Pool, reading
 from analytics_svc.queries import ALL, Replaced
 from analytics_svc.state import TicketState
 from analytics_svc.store import Built, NotBuilt
 from bus.rpc import RpcError
 from contracts.reports import OldTicket, ReportRequest
 from contracts.vocabulary import NO_CATEGORY, Category, Status
+from runtime.postgres import DatabaseAway
 
 NumbersT = TypeVar("NumbersT")
 

@@ -18,7 +18,6 @@ from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 from bus import dead_letters
 from bus.consumer import BatchConsumer
 from bus.letters import _READERS
-from bus.rpc import DEADLINE_HEADER, deadline_in
 from contracts.messages import ClassifyRequest, Event
 from contracts.reports import ActiveRequest
 from contracts.topology import (
@@ -216,14 +215,13 @@ async def refuse(broker: Broker, queue: str, request: Any, **properties: Any) ->
 
 
 async def test_only_a_request_whose_caller_can_still_wait_is_sent_again(broker: Broker) -> None:
-    late = {DEADLINE_HEADER: deadline_in(-1), "CC": [TICKET_CATEGORISED]}
     await refuse(broker, RPC_REPORT_ACTIVE, ActiveRequest(), reply_to="amq.rabbitmq.reply-to.g1h2")
     await refuse(
         broker,
         RPC_CLASSIFY,
         ClassifyRequest(text="The lift is stuck"),
         reply_to=TICKET_CATEGORISED,
-        headers=late,
+        headers={"CC": [TICKET_CATEGORISED]},
     )
     done = await command(broker, "replay", "--all")
     assert done.returncode == 1

@@ -12,7 +12,7 @@ import pytest
 from pydantic import BaseModel
 
 from bus.pika_server import BATCH, PikaServer
-from bus.pika_services import EventService, RpcService, Service
+from bus.pika_services import EventService, RpcService, Service, Wait
 from bus.rpc import RpcError
 from contracts.reports import UnclosedRequest
 from contracts.topology import (
@@ -200,3 +200,39 @@ async def test_without_a_worker_for_one_queue_the_others_answer(broker: Broker) 
             assert (await client.call(RPC_CLASSIFY, request, Echo, 5)).value == 7
             with pytest.raises(RpcError, match="No worker"):
                 await client.call(RPC_EMBED, request, Echo, 5)
+
+
+async def test_events_wait_while_what_they_need_is_away_and_requests_are_answered(
+    broker: Broker, caplog: pytest.LogCaptureFixture
+) -> None:
+    is_away = threading.Event()
+    is_away.set()
+    tried: list[list[int]] = []
+
+    def keep(numbers: Sequence[Number]) -> None:
+        tried.append([number.n for number in numbers])
+        if is_away.is_set():
+            raise Wait("the disk is full")
+        if len(numbers) > 1:
+            raise ZeroDivisionError  # a batch that is taken apart loses none either
+
+    for n in (1, 2, 3):
+        await publish(broker, CLASSIFIER_CORRECTIONS, b'{"n": %d}' % n)
+    echo = RpcService(RPC_CLASSIFY, UnclosedRequest, lambda rs: [Echo(value=r.last) for r in rs])
+    events = EventService(CLASSIFIER_CORRECTIONS, Number, keep)
+    async with serving(broker.url("classifier_svc"), echo, events), client_of(broker) as client:
+        await until(lambda: len(tried) >= 3)
+        request = UnclosedRequest(last=7, unit="days")
+        assert (await client.call(RPC_CLASSIFY, request, Echo, 5)).value == 7
+        is_away.clear()
+        await until(lambda: all([n] in tried for n in (1, 2, 3)))
+    assert caplog.text.count("the disk is full") == 1
+    for queue in (CLASSIFIER_CORRECTIONS, dead_letter_queue(CLASSIFIER_CORRECTIONS)):
+        assert await _count(broker, queue) == 0
+
+
+async def _count(broker: Broker, queue: str) -> int | None:
+    connection = await aio_pika.connect(broker.admin_url)
+    async with connection:
+        underlay = await (await connection.channel()).get_underlay_channel()
+        return (await underlay.queue_declare(queue, passive=True)).message_count

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from bus.connection import end
 from bus.pika_server import PikaServer
 from bus.pika_services import RpcService
-from bus.rpc import DEADLINE_HEADER, RpcError, deadline_in
+from bus.rpc import LATE_TOTAL, RpcError
 from bus.rpc_client import RpcClient
 from bus.rpc_server import RpcServer
 from contracts.reports import ActiveRequest, UnclosedRequest
@@ -179,10 +179,8 @@ async def test_what_comes_too_late_is_dropped_and_not_worked(broker: Broker) -> 
         return Echo(value=request.last)
 
     body = REQUEST.model_dump_json().encode()
-    late = {DEADLINE_HEADER: deadline_in(-1)}
-    # The broker drops what expires at the head of the queue, the worker what it gets too late.
+    # The broker drops what expires at the head of the queue.
     await publish(broker, RPC_REPORT_UNCLOSED, body, reply_to=TICKET_CATEGORISED, expiration=0.01)
-    await publish(broker, RPC_REPORT_UNCLOSED, body, reply_to=TICKET_CATEGORISED, headers=late)
     await asyncio.sleep(0.1)
     async with client_of(broker) as client, server_of(broker, remember, UnclosedRequest):
         other = UnclosedRequest(last=1, unit="days")
@@ -190,6 +188,28 @@ async def test_what_comes_too_late_is_dropped_and_not_worked(broker: Broker) -> 
     assert worked == [1]
     dead = broker.manage("GET", f"queues/{{vhost}}/{dead_letter_queue(RPC_REPORT_UNCLOSED)}")
     assert dead.get("messages", 0) == 0
+
+
+async def test_a_worker_stops_working_when_its_caller_stops_waiting(broker: Broker) -> None:
+    stopped: list[int] = []
+
+    async def slow(request: UnclosedRequest) -> Echo:
+        if request.last == 7:
+            try:
+                await asyncio.sleep(60)
+            finally:
+                stopped.append(request.last)
+        return Echo(value=request.last)
+
+    late = LATE_TOTAL.labels(RPC_REPORT_UNCLOSED)
+    before = late._value.get()
+    async with client_of(broker) as client, server_of(broker, slow, UnclosedRequest):
+        with pytest.raises(RpcError, match="No answer"):
+            await client.call(RPC_REPORT_UNCLOSED, REQUEST, Echo, 0.2)
+        await until(lambda: stopped == [7])
+        other = UnclosedRequest(last=1, unit="days")
+        assert (await client.call(RPC_REPORT_UNCLOSED, other, Echo, 5)).value == 1
+        await until(lambda: late._value.get() == before + 1)
 
 
 async def test_pending_calls_fail_at_once_when_the_connection_is_lost_and_later_ones_work(

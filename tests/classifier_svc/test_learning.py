@@ -15,6 +15,7 @@ from classifier_svc.corrections import (
     CORRECTIONS_FILE,
     Correction,
     Corrections,
+    DiskAway,
     count_confused,
     count_weeks,
 )
@@ -118,3 +119,21 @@ def test_a_broken_model_file_is_passed_over(
     (folder / "0001-broken.npz").write_bytes(b"PK\x03\x04 cut off")
     assert answering(tmp_path).version == model.load(None).version
     assert "0001-broken.npz is passed over" in caplog.text
+
+
+def test_a_disk_that_takes_nothing_is_away_and_written_when_it_is_back(tmp_path: Path) -> None:
+    folder = tmp_path / "volume"
+    folder.write_text("no folder: as a volume that is not there")
+    corrections = Corrections(folder / CORRECTIONS_FILE)
+    for use in (corrections.read, lambda: corrections.keep([correction(1)])):
+        with pytest.raises(DiskAway):
+            use()
+    folder.unlink()
+    corrections.keep([correction(1)])
+    kept = (folder / CORRECTIONS_FILE).read_bytes()
+    (folder / CORRECTIONS_FILE).write_bytes(b"no database" * 1_000)
+    with pytest.raises(DiskAway, match="not a database"):
+        corrections.keep([correction(2)])
+    (folder / CORRECTIONS_FILE).write_bytes(kept)
+    corrections.keep([correction(2)])
+    assert corrections.read() == [correction(1), correction(2)]

@@ -18,14 +18,14 @@ async def ready(request: web.Request) -> web.Response:
     if request.app[GATE].draining:
         return web.json_response({"status": "stopping", "missing": []}, status=503)
     has_tickets = await request.app[TICKET_API].is_ready()
-    has_broker = request.app[RPC].is_connected and request.app[LIVE].is_connected
-    missing = [
-        name
-        for name, is_there in (("ticket service", has_tickets), ("broker", has_broker))
-        if not is_there
-    ]
+    sessions = request.app[RPC], request.app[LIVE]
+    lost = [session.link.reason for session in sessions if not session.is_connected]
+    missing = [] if has_tickets else ["ticket service"]
+    missing += ["broker"] if lost else []
     status = "ready" if not missing else "degraded" if has_tickets else "unavailable"
-    body = {"status": status, "missing": missing}
+    body: dict[str, object] = {"status": status, "missing": missing}
+    if lost:
+        body["reasons"] = {"broker": lost[0]}
     return web.json_response(body, status=200 if has_tickets else 503)
 
 
