@@ -1,7 +1,8 @@
 """The reports' numbers as Prometheus gauges, counted when somebody scrapes them.
 
-A gauge is called like its report and its field in the JSON: `unclosed_in_period_count`. Its labels
-are what the report was asked with; `category` is "all" where no category was.
+A gauge is called like its report and its field in the JSON: `unclosed_in_period_opened`. Its labels
+are what the report was asked with; `category` is "all" where no category was. One is called
+otherwise: Prometheus keeps the suffix `_count` for histograms.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -53,7 +54,11 @@ async def generate(pool: Pool, names: Iterable[str]) -> bytes:
 async def _unclosed(pool: Pool) -> list[Metric]:
     labels = ["last", "unit", "category"]
     name = "unclosed_in_period"
-    count = GaugeMetricFamily(f"{name}_count", "Opened in the period, not closed.", labels=labels)
+    still_open = GaugeMetricFamily(
+        f"{name}_still_open", "Opened in the period, not closed.", labels=labels
+    )
+    # Until the next release, for whoever draws it by this name.
+    count = GaugeMetricFamily(f"{name}_count", f"Old name of {name}_still_open.", labels=labels)
     opened = GaugeMetricFamily(f"{name}_opened", "Opened in the period.", labels=labels)
     unclosed = GaugeMetricFamily(f"{name}_unclosed", "Not closed at all.", labels=["category"])
     for category in SCOPES:
@@ -62,10 +67,11 @@ async def _unclosed(pool: Pool) -> list[Metric]:
                 pool, UnclosedRequest(last=last, unit=unit, category=category, chart=False)
             )
             asked = [str(last), unit.value, category or ALL]
+            still_open.add_metric(asked, report.count)
             count.add_metric(asked, report.count)
             opened.add_metric(asked, report.opened)
         unclosed.add_metric([category or ALL], report.unclosed)
-    return [count, opened, unclosed]
+    return [still_open, count, opened, unclosed]
 
 
 async def _resolution(pool: Pool) -> list[Metric]:

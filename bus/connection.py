@@ -17,6 +17,7 @@ import aio_pika
 from aio_pika import Message
 from aio_pika.abc import AbstractChannel
 from aio_pika.exceptions import AMQPError, ChannelInvalidStateError, PublishError
+from aiormq.exceptions import InvalidFrameError
 
 log = logging.getLogger(__name__)
 # Reports each refused connection as an error, which keep_session reports better.
@@ -70,6 +71,9 @@ async def keep_session(url: str, name: str, session: Session, link: Link | None 
             )
             async with connection:
                 channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
+                ends: list[BaseException | None] = []
+                for closing in (channel, connection):
+                    closing.close_callbacks.add(lambda _, error, ends=ends: ends.append(error))
                 await _close_when_consumer_is_cancelled(channel)
                 if task.cancelling():
                     # `wait_for` of Python 3.11 loses a cancellation that meets its result.
@@ -78,7 +82,7 @@ async def keep_session(url: str, name: str, session: Session, link: Link | None 
                     log.info("%s: connected", name)
                 began = clock()
                 await session(channel)
-            link.reason = "the session ended"
+            link.reason = next((_words(error) for error in ends if error), "the session ended")
         except (Exception, asyncio.CancelledError) as error:
             link.reason = _words(error)
             if not is_lost(error) and not task.cancelling():
@@ -102,6 +106,11 @@ def _words(error: BaseException) -> str:
         return "no answer in time"
     if type(error) is Exception or isinstance(error, asyncio.CancelledError):
         return "the connection was lost"
+    if isinstance(error, InvalidFrameError) and "Connection.OpenOk" in str(error):
+        # aiormq keeps what the broker said to itself.
+        return "the virtual host is missing, is down, or refuses this user; the broker's log says"
+    if isinstance(error, AMQPError) and error.args:
+        return str(error.args[-1])  # without the number before it, which OSError calls an errno
     return str(error) or repr(error)
 
 

@@ -5,15 +5,12 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import pytest
-
 from bus.rpc import RpcError
 from bus.rpc_client import RpcClient
 from contracts.topology import RPC_CLASSIFY, RPC_REPORT_UNCLOSED
 from tests.bus.test_rpc import REQUEST, Echo, client_of
 from tests.conftest import ROOT, Broker
 
-HOURS = (-3, 3)
 # A machine with a wrong clock, as far as Python programs see it.
 WORKER = """
 import sys, threading, time
@@ -55,9 +52,8 @@ async def wrong_clock(broker: Broker, hours: float) -> AsyncIterator[RpcClient]:
         await worker.wait()
 
 
-@pytest.mark.parametrize("hours", HOURS)
-async def test_a_worker_whose_clock_is_hours_off_answers(broker: Broker, hours: float) -> None:
-    async with wrong_clock(broker, hours) as client, asyncio.timeout(20):
+async def test_a_worker_whose_clock_is_hours_ahead_answers(broker: Broker) -> None:
+    async with wrong_clock(broker, 3) as client, asyncio.timeout(20):
         for queue in (RPC_REPORT_UNCLOSED, RPC_CLASSIFY):
             assert (await _call_once_served(client, queue)).value == REQUEST.last
 
