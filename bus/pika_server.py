@@ -48,7 +48,14 @@ class PikaServer:
         self._stopping = False
         # Why it is not connected, as the broker or the network said.
         self.reason = "not connected yet"
+        self._intakes: list[Intake] = []
         self.is_connected = False
+
+    @property
+    def waits(self) -> dict[str, str]:
+        """Return the queues whose batch waits for something that is away, and for what."""
+        intakes = self._intakes if self.is_connected else []
+        return {intake.service.queue: intake.waits_for for intake in intakes if intake.waits_for}
 
     def stop(self) -> None:
         """Ask `run` to return after the batch it works on; safe in a signal handler."""
@@ -82,7 +89,7 @@ class PikaServer:
             _require_right_to_publish(confirming)
             channels = Channels(channel, confirming)
             channel.basic_qos(prefetch_count=BATCH)
-            intakes = [Intake(service) for service in self._services]
+            intakes = self._intakes = [Intake(service) for service in self._services]
             for intake in intakes:
                 intake.work_suspects(channels)
             for intake in intakes:
@@ -120,7 +127,7 @@ class Intake:
         self.waiting: list[Delivery] = []
         self._pause = 0.0
         self._not_before = 0.0
-        self._logged = ""
+        self.waits_for = ""
 
     @property
     def is_due(self) -> bool:
@@ -173,8 +180,8 @@ class Intake:
             self.waiting = wait.kept + self.waiting
             self._pause = min(2 * self._pause or WAIT_FIRST_SECONDS, WAIT_MAX_SECONDS)
             self._not_before = time.monotonic() + self._pause
-            if str(wait) != self._logged:
+            if str(wait) != self.waits_for:
                 log.warning("%s: waiting, %s", self.service.queue, wait)
-                self._logged = str(wait)
+                self.waits_for = str(wait)
         else:
-            self._pause, self._not_before, self._logged = 0.0, 0.0, ""
+            self._pause, self._not_before, self.waits_for = 0.0, 0.0, ""

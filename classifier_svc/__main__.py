@@ -1,8 +1,8 @@
 """The service: `python -m classifier_svc` answers until SIGTERM or Ctrl-C.
 
 `CLASSIFIER_AMQP_URL` is the broker; `CLASSIFIER_DATA_DIR` keeps corrections and promoted models;
-with `CLASSIFIER_METRICS_PORT` it serves Prometheus metrics on `CLASSIFIER_METRICS_HOST` (127.0.0.1
-unless told). Run more of them, with the same folder, to answer more.
+with `CLASSIFIER_METRICS_PORT` it serves health and Prometheus metrics on `CLASSIFIER_METRICS_HOST`
+(127.0.0.1 unless told). Run more of them, with the same folder, to answer more.
 """
 
 import logging
@@ -14,10 +14,10 @@ import sys
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-from prometheus_client import Gauge, start_http_server
+from prometheus_client import Gauge
 
 from bus.pika_server import PikaServer
-from classifier_svc import encoder
+from classifier_svc import encoder, health
 from classifier_svc.answers import Answers
 from classifier_svc.corrections import CORRECTIONS_FILE, Corrections
 from classifier_svc.models import MODELS_FOLDER, Models
@@ -49,7 +49,7 @@ def main() -> int:
         signal.signal(number, lambda *_: server.stop())
     CONNECTED.set_function(lambda: server.is_connected)
     if settings.metrics_port:
-        start_http_server(settings.metrics_port, addr=settings.metrics_host)
+        health.serve(settings.metrics_host, settings.metrics_port, server)
     log.info("model %s is loaded", models.current.version)
     server.run()
     log.info("stopped")

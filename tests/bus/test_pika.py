@@ -228,10 +228,10 @@ async def test_events_wait_while_what_they_need_is_away_and_requests_are_answere
         await until(lambda: all([n] in tried for n in (1, 2, 3)))
     assert caplog.text.count("the disk is full") == 1
     for queue in (CLASSIFIER_CORRECTIONS, dead_letter_queue(CLASSIFIER_CORRECTIONS)):
-        assert await _count(broker, queue) == 0
+        assert await count(broker, queue) == 0
 
 
-async def _count(broker: Broker, queue: str) -> int | None:
+async def count(broker: Broker, queue: str) -> int | None:
     connection = await aio_pika.connect(broker.admin_url)
     async with connection:
         underlay = await (await connection.channel()).get_underlay_channel()

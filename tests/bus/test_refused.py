@@ -1,6 +1,7 @@
 """A broker that refuses whoever comes is away: said at once and why, and nothing is used up."""
 
 import asyncio
+import gc
 import json
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 from aio_pika.abc import AbstractIncomingMessage
 
+from bus import connection
 from bus.consumer import BatchConsumer
 from bus.pika_services import RpcService
 from bus.rpc import RpcError
@@ -18,13 +20,12 @@ from bus.rpc_server import RpcServer
 from contracts.reports import UnclosedRequest
 from contracts.topology import (
     ANALYTICS_TICKETS,
-    DURABLE_QUEUES,
     RPC_CLASSIFY,
     RPC_REPORT_UNCLOSED,
     TICKET_CATEGORISED,
     dead_letter_queue,
 )
-from tests.bus.test_pika import ask, serving, take_all
+from tests.bus.test_pika import ask, count, serving, take_all
 from tests.bus.test_rpc import REQUEST, Echo, echo, publish, running, until
 from tests.conftest import Broker
 
@@ -86,11 +87,11 @@ WORDS = {
 }
 
 
-async def test_whatever_is_refused_nothing_is_used_up_and_all_comes_back(
-    user: User, caplog: pytest.LogCaptureFixture
+async def test_who_is_refused_says_so_at_once_and_uses_up_no_event(
+    user: User, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(connection, "RECONNECT_MAX_SECONDS", 0.4)
     seen: list[tuple[int, Any]] = []
-    worked: list[int] = []
 
     def decode(message: AbstractIncomingMessage) -> tuple[int, Any]:
         return int(message.body), message.headers.get("x-delivery-count", 0)
@@ -98,50 +99,61 @@ async def test_whatever_is_refused_nothing_is_used_up_and_all_comes_back(
     async def keep(items: list[tuple[int, Any]]) -> None:
         seen.extend(items)
 
-    def classify(requests: Sequence[UnclosedRequest]) -> list[Echo]:
-        worked.extend(request.last for request in requests)
-        return [Echo(value=request.last) for request in requests]
-
     client = RpcClient(user.url, "test client")
     reports = RpcServer(RPC_REPORT_UNCLOSED, UnclosedRequest, echo)
     events = BatchConsumer(ANALYTICS_TICKETS, decode, keep, transient=())
-    classifier = RpcService(RPC_CLASSIFY, UnclosedRequest, classify)
     sessions = (client, reports, events)
-    async with (
-        running(
-            client.run(), reports.run(user.url, "test reports"), events.run(user.url, "test events")
-        ),
-        serving(user.url, classifier) as server,
+    async with running(
+        client.run(), reports.run(user.url, "test reports"), events.run(user.url, "test events")
     ):
-        await until(lambda: server.is_connected and all(s.is_connected for s in sessions))
+        await until(lambda: all(session.is_connected for session in sessions))
         for number, (name, no) in enumerate(NOES.items(), 1):
             user.have(**no)
-            await until(lambda: not reports.is_connected and not server.is_connected)
-            if name != "read":  # direct reply-to needs no right to read
-                await until(lambda: not client.is_connected)
-            await ask(user.broker, number, deferred=True)
+            # Direct reply-to needs no right to read.
+            refused = sessions[1:2] if name == "read" else sessions[:2]
+            await until(lambda refused=refused: not any(s.is_connected for s in refused))  # type: ignore[misc]
             await publish(user.broker, ANALYTICS_TICKETS, b"%d" % number)
             started = time.monotonic()
             with pytest.raises(RpcError) as caught:
                 await client.call(RPC_REPORT_UNCLOSED, REQUEST, Echo, 20)
             assert caught.value.code == "unavailable", name
             assert time.monotonic() - started < 2, name
-            # For some tries of each, which would use up deliveries.
-            await asyncio.sleep(0.5)
-            for reason in (reports.link.reason, server.reason):
-                assert WORDS[name] in reason.replace("access to vhost", "virtual host")
-                assert user.password not in reason
-            assert number not in worked, f"{name}: worked without a right to answer"
+            await until(lambda name=name: WORDS[name] in reports.link.reason)  # type: ignore[misc]
+            assert user.password not in reports.link.reason
             user.have(user.password, write=ALL)
             await until(lambda number=number: (number, 0) in seen)  # type: ignore[misc]
-            (answer,) = await take_all(user.broker, TICKET_CATEGORISED, 1)
-            assert json.loads(answer)["result"]["value"] == number
             await until(lambda: reports.is_connected and client.is_connected)
             assert (await client.call(RPC_REPORT_UNCLOSED, REQUEST, Echo, 5)).value == 7
-        assert seen == [(number, 0) for number in range(1, len(NOES) + 1)]
-    for queue in DURABLE_QUEUES:
-        dead = user.broker.manage("GET", f"queues/{{vhost}}/{dead_letter_queue(queue)}")
-        assert dead.get("messages", 0) == 0, queue
-    for word in ("virtual host", "amq.default"):
-        said = [r for r in caplog.records if word in r.getMessage() and "refused" in r.getMessage()]
-        assert len(said) <= 8, f"{word}: said again and again"
+    assert seen == [(number, 0) for number in range(1, len(NOES) + 1)]
+    assert await count(user.broker, dead_letter_queue(ANALYTICS_TICKETS)) == 0
+    for word in (WORDS["vhost"], WORDS["write"]):
+        said = [record for record in caplog.records if word in record.getMessage()]
+        assert len(said) <= len(sessions), f"{word}: said again and again"
+    # In this thread: aio-pika closes what it forgot in whichever collects it.
+    gc.collect()
+    await asyncio.sleep(0)
+
+
+async def test_a_worker_that_may_not_answer_takes_no_request(
+    user: User, caplog: pytest.LogCaptureFixture
+) -> None:
+    worked: list[int] = []
+
+    def classify(requests: Sequence[UnclosedRequest]) -> list[Echo]:
+        worked.extend(request.last for request in requests)
+        return [Echo(value=request.last) for request in requests]
+
+    async with serving(user.url, RpcService(RPC_CLASSIFY, UnclosedRequest, classify)) as server:
+        await until(lambda: server.is_connected)
+        user.have(user.password, write=NONE)
+        await until(lambda: "amq.default" in server.reason)
+        await ask(user.broker, 1, deferred=True)
+        # For some tries, each of which would use up a delivery.
+        await asyncio.sleep(0.5)
+        assert worked == []
+        user.have(user.password, write=ALL)
+        (answer,) = await take_all(user.broker, TICKET_CATEGORISED, 1)
+        assert json.loads(answer)["result"]["value"] == 1
+    assert worked == [1]
+    said = [r for r in caplog.records if r.name == "bus.pika_server" and "amq" in r.getMessage()]
+    assert len(said) == 1

@@ -5,23 +5,33 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 
+import aiohttp
 import pytest
 
 from bus.rpc import RpcError
 from bus.rpc_client import RpcClient
 from classifier_svc import encoder, model
+from classifier_svc.corrections import CORRECTIONS_FILE, Corrections
 from contracts.messages import Classification, ClassifyRequest
-from contracts.topology import RPC_CLASSIFY
+from contracts.topology import CLASSIFIER_CORRECTIONS, RPC_CLASSIFY
+from deploy.local.names import free_port
+from tests.bus.test_dead_letters import event
+from tests.bus.test_rpc import publish
+from tests.cable import Cable
 from tests.conftest import ROOT, Broker
 
 START_SECONDS = 15.0
 
 
 @asynccontextmanager
-async def running_service(url: str | None) -> AsyncIterator[asyncio.subprocess.Process]:
+async def running_service(
+    url: str | None, settings: dict[str, str] | None = None
+) -> AsyncIterator[asyncio.subprocess.Process]:
     environment = {"PATH": os.environ["PATH"]} | ({"CLASSIFIER_AMQP_URL": url} if url else {})
+    environment |= settings or {}
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -74,3 +84,40 @@ async def test_a_missing_setting_is_named_and_ends_the_start() -> None:
         _, said = await process.communicate()
         assert process.returncode == 2
         assert "CLASSIFIER_AMQP_URL" in said.decode()
+
+
+async def test_ready_says_why_the_broker_is_away_and_what_waits_for_its_disk(
+    broker: Broker, tmp_path: Path
+) -> None:
+    port = free_port()
+    volume = tmp_path / "volume"
+    volume.write_text("no folder")
+    environment = {
+        "CLASSIFIER_METRICS_PORT": str(port),
+        "CLASSIFIER_DATA_DIR": str(volume),
+    }
+
+    async def ready(status: int, word: str) -> None:
+        async with aiohttp.ClientSession() as http, asyncio.timeout(START_SECONDS):
+            while True:
+                with suppress(aiohttp.ClientError):
+                    async with http.get(f"http://127.0.0.1:{port}/health/ready") as answer:
+                        if answer.status == status and word in await answer.text():
+                            return
+                await asyncio.sleep(0.1)
+
+    async with Cable(broker.url("classifier_svc")) as cable:
+        await cable.cut()
+        async with running_service(cable.url, environment):
+            await ready(503, "refused")
+            await cable.mend()
+            await publish(
+                broker,
+                CLASSIFIER_CORRECTIONS,
+                event(category="technical_it", category_source="helpdesk"),
+            )
+            await ready(200, "corrections: ")
+            volume.unlink()
+            await ready(200, '"degraded": []')
+    (kept,) = Corrections(volume / CORRECTIONS_FILE).read()
+    assert kept.ticket_id == 7
