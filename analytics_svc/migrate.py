@@ -5,6 +5,7 @@ from typing import Final
 
 from alembic import command
 from alembic.config import Config
+from sqlalchemy.exc import InternalError, OperationalError
 
 URL_ATTRIBUTE: Final = "database_url"
 
@@ -14,4 +15,9 @@ def migrate(database_url: str) -> None:
     config = Config(attributes={URL_ATTRIBUTE: database_url})
     config.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
     config.set_main_option("path_separator", "os")
-    command.upgrade(config, "head")
+    try:
+        command.upgrade(config, "head")
+    except (OperationalError, InternalError) as error:
+        # Nobody is there, or says no to everybody; the migrations are not at fault.
+        reason = " ".join(str(error.orig).split())
+        raise SystemExit(f"The database cannot be migrated just now: {reason}") from None

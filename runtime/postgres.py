@@ -8,8 +8,7 @@ import logging
 import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from types import TracebackType
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 import asyncpg
@@ -109,17 +108,16 @@ class Database:
         self._logged = ""
         self._failed_at = 0.0
 
-    async def __aenter__(self) -> "Database":
-        await self._pool.__aenter__()
+    async def open(self) -> "Database":
+        """Make ready to connect; nothing connects before it is used."""
+        await self._pool
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self._pool.__aexit__(kind, error, traceback)
+    async def __aenter__(self) -> "Database":
+        return await self.open()
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
 
     async def close(self) -> None:
         """Close every connection."""
@@ -161,7 +159,8 @@ class Database:
                     yield connection
                 except Exception as error:
                     if why_away(error):
-                        connection.terminate()
+                        with suppress(asyncpg.InterfaceError):  # it has ended by itself
+                            connection.terminate()
                     raise
                 if self._logged:
                     self._succeeded(connection)

@@ -5,6 +5,7 @@ from pathlib import Path
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import make_url
+from sqlalchemy.exc import InternalError, OperationalError
 
 
 def migrate(database_url: str) -> None:
@@ -12,4 +13,9 @@ def migrate(database_url: str) -> None:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
     config.attributes["url"] = make_url(database_url).set(drivername="postgresql+psycopg")
-    command.upgrade(config, "head")
+    try:
+        command.upgrade(config, "head")
+    except (OperationalError, InternalError) as error:
+        # Nobody is there, or says no to everybody; the migrations are not at fault.
+        reason = " ".join(str(error.orig).split())
+        raise SystemExit(f"The database cannot be migrated just now: {reason}") from None

@@ -63,7 +63,7 @@ class Campus(RuleBasedStateMachine):
         self._server = TestServer(self.service.app())
         await self._server.start_server()
         self.service.url = str(self._server.make_url("")).rstrip("/")
-        self.pool = await connect(self.database_url)
+        self.pool = await connect(self.database_url).open()
         async with writing(self.pool) as connection:
             await connection.execute("DELETE FROM projection")
         await rebuild_all(self.pool, self.service, self.zone.key)
@@ -196,7 +196,7 @@ class Campus(RuleBasedStateMachine):
     def the_service_is_restarted(self) -> None:
         async def restart() -> None:
             await self.pool.close()
-            self.pool = await connect(self.database_url)
+            self.pool = await connect(self.database_url).open()
 
         self.run(restart())
 
