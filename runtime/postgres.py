@@ -47,6 +47,7 @@ SERVER_SAYS_NO: Final = {
     "53100": "its disk is full",
     "53200": "it is out of memory",
     "53300": "it has too many connections",
+    "55000": "it is in a state that allows no such work, as during recovery",
     "55006": "it is in use by an operator",
     "55P03": "others held a lock for too long",
     "57": "it is stopping or starting, or an operator intervened",

@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Literal, Self, TypeAlias, TypeVar
 from uuid import UUID
 
@@ -237,7 +238,8 @@ class TicketApi:
         except ValidationError as error:
             log.error("%s %s: %d cannot be understood: %s", method, path, status, error)
             raise Unavailable from error
-        if status >= 500:
+        # 401 is about our own token: it says no to everybody, and no reader is to blame.
+        if status >= 500 or status == HTTPStatus.UNAUTHORIZED:
             log.warning("%s %s: %s", method, path, problem.to_json())
             raise Unavailable
         raise ApiError(problem)

@@ -6,7 +6,7 @@ import pytest
 
 from contracts.vocabulary import Role
 from tests.conftest import Stack
-from web.ticket_api import ApiError, TicketApi
+from web.ticket_api import ApiError, TicketApi, Unavailable
 
 
 async def test_others_are_counted_once_a_browser(stack: Stack) -> None:
@@ -33,3 +33,9 @@ async def test_replies_are_kept_changed_and_deleted(stack: Stack) -> None:
         assert changed in await api.replies(Role.HELPDESK)
         await api.delete_reply(Role.HELPDESK, reply.id)
         assert changed not in await api.replies(Role.HELPDESK)
+
+
+async def test_a_token_that_is_refused_is_no_fault_of_a_reader(stack: Stack) -> None:
+    async with TicketApi(stack["TICKET_API_URL"], "another-token") as api:
+        with pytest.raises(Unavailable):
+            await api.counts(Role.USER)
