@@ -12,6 +12,7 @@ from bus.rpc_client import RpcClient
 from web.assets import Assets
 from web.classify import Because
 from web.forms import FORM_MAX_BYTES
+from web.forwarded import watch_for_path
 from web.fragments import Fragments
 from web.keys import ASSETS, BECAUSE, GATE, LIVE, PRESENCE, RENDERER, RPC, SETTINGS, TICKET_API
 from web.live import Live
@@ -37,7 +38,10 @@ def build_app(settings: Settings) -> web.Application:
     """Return the application; raises SettingsError where htmx is not installed."""
     gate = Gate(PAGES_AT_ONCE, PAGES_WAITING, FREE)
     app = web.Application(
-        middlewares=[measure, apply_preferences, answer_errors, gate.serve],
+        middlewares=[
+            *(measure, watch_for_path(), apply_preferences),
+            *(answer_errors, gate.serve),
+        ],
         client_max_size=FORM_MAX_BYTES,
         handler_args=HANDLER_ARGS,
     )

@@ -4,10 +4,14 @@ There is no token against forged requests: tokens expire under a writer. Browser
 request comes from instead (`Sec-Fetch-Site`, or `Origin` from older ones).
 """
 
-from urllib.parse import urlsplit
+import logging
 
-from aiohttp import web
+from aiohttp import hdrs, web
 from multidict import CIMultiDict
+
+from web.forwarded import client_address, is_own, own_origin
+
+log = logging.getLogger(__name__)
 
 HEADERS = CIMultiDict(
     {
@@ -38,20 +42,25 @@ def require_same_site(request: web.Request) -> None:
     if request.method in SAFE_METHODS:
         return
     fetch_site = request.headers.get("Sec-Fetch-Site")
+    origin = request.headers.get(hdrs.ORIGIN)
     if fetch_site is not None:
-        if fetch_site not in {"same-origin", "none"}:
-            raise CrossSite
-        return
-    origin = request.headers.get("Origin")
-    if origin is not None and _host_of(origin) != request.host.lower():
+        is_allowed = fetch_site in {"same-origin", "none"}
+    else:
+        is_allowed = origin is None or is_own(request, origin)
+    if not is_allowed:
+        # Said for whoever set up a proxy: without both values nobody finds what is missing.
+        log.warning(
+            "refused as from another site: %s %.200r from %s, with Origin %.200r and "
+            "Sec-Fetch-Site %.50r; this site's own address is %.200r as far as can be told. Where "
+            "both are yours, set WEB_TRUSTED_PROXIES or WEB_ORIGINS: docs/proxy.md",
+            request.method,
+            request.raw_path,
+            client_address(request),
+            origin,
+            fetch_site,
+            own_origin(request),
+        )
         raise CrossSite
-
-
-def _host_of(origin: str) -> str | None:
-    try:
-        return urlsplit(origin).netloc.lower()
-    except ValueError:
-        return None  # no browser writes such an origin, so it is nobody's
 
 
 async def add_headers(request: web.Request, response: web.StreamResponse) -> None:

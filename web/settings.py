@@ -1,12 +1,14 @@
 """What the web tier reads from its environment, checked once at the start."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from bus.http import read_drain_seconds
 from contracts.addresses import check_address
+from web.origin import Origin, read_origin
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -19,8 +21,9 @@ class SettingsError(Exception):
 class Settings:
     """The environment of one web process; its repr shows no secret.
 
-    `is_behind_proxy` lets `X-Forwarded-Proto` say that the browser came over TLS; without a proxy
-    in front anybody could send that header.
+    Proxies in front are declared, since anybody can send what they say: `trusted_proxies` names
+    them, and `is_behind_proxy` takes whoever connects for one. `origins` are this site's own
+    addresses where no proxy says them. See docs/proxy.md.
     """
 
     ticket_api_url: str
@@ -30,6 +33,8 @@ class Settings:
     host: str
     port: int
     is_behind_proxy: bool
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...]
+    origins: tuple[Origin, ...]
     node_modules: Path
     drain_s: float
 
@@ -65,7 +70,44 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         timezone=timezone,
         host=environment.get("WEB_HOST") or "127.0.0.1",
         port=int(port),
-        is_behind_proxy=environment.get("WEB_BEHIND_PROXY") == "1",
+        is_behind_proxy=_read_switch("WEB_BEHIND_PROXY", environment),
+        trusted_proxies=tuple(_read_networks("WEB_TRUSTED_PROXIES", environment)),
+        origins=tuple(_read_origins("WEB_ORIGINS", environment)),
         node_modules=Path(environment.get("WEB_NODE_MODULES") or REPOSITORY / "node_modules"),
         drain_s=drain_s,
     )
+
+
+def _read_switch(name: str, environment: Mapping[str, str]) -> bool:
+    text = environment.get(name) or "0"
+    if text not in ("0", "1"):
+        raise SettingsError(f"{name} must be 1 or 0, not {text!r}.")
+    return text == "1"
+
+
+def _read_networks(
+    name: str, environment: Mapping[str, str]
+) -> Iterator[IPv4Network | IPv6Network]:
+    for text in _read_list(name, environment):
+        try:
+            yield ip_network(text, strict=False)
+        except ValueError:
+            raise SettingsError(
+                f"{name} must be addresses or networks such as 127.0.0.1 or 10.1.0.0/16, "
+                f"not {text!r}."
+            ) from None
+
+
+def _read_origins(name: str, environment: Mapping[str, str]) -> Iterator[Origin]:
+    for text in _read_list(name, environment):
+        try:
+            yield read_origin(text)
+        except ValueError:
+            raise SettingsError(
+                f"{name} must be addresses such as https://helpdesk.example.edu, without a path, "
+                f"not {text!r}."
+            ) from None
+
+
+def _read_list(name: str, environment: Mapping[str, str]) -> list[str]:
+    return (environment.get(name) or "").replace(",", " ").split()

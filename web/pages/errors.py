@@ -42,7 +42,10 @@ HEADINGS = {
     503: N_("Back in a moment"),
 }
 NOT_DONE = N_("That did not work")
-CROSS_SITE = N_("This request came from another site, so nothing was changed.")
+CROSS_SITE = N_(
+    "This request came from another site, so nothing was changed. If you sent it from here, please "
+    "tell the helpdesk: it does not know the address at which you see it."
+)
 
 
 @dataclass(frozen=True, kw_only=True)

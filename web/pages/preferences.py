@@ -7,6 +7,7 @@ from aiohttp import hdrs, web
 
 from web.cookies import COOKIE_MAX_AGE_SECONDS, set_cookie
 from web.forms import read_form
+from web.forwarded import is_own
 from web.i18n import Language
 from web.preferences import LANGUAGE_COOKIE, THEME_COOKIE, Theme
 from web.role import HOME, is_ours
@@ -35,7 +36,7 @@ def _where_from(request: web.Request) -> str:
         parts = urlsplit(request.headers.get(hdrs.REFERER, ""))
     except ValueError:
         return HOME
-    if parts.netloc.lower() != request.host.lower():
+    if not is_own(request, f"{parts.scheme}://{parts.netloc}"):
         return HOME
     if posted := _POSTED.fullmatch(parts.path):
         return posted[1]
