@@ -12,13 +12,14 @@ from analytics_svc.app import PROJECTION, REPORTS, WORKERS, serve
 from analytics_svc.database import connect
 from analytics_svc.rebuild import ExportFailed, TicketApi, rebuild
 from analytics_svc.settings import BROKER, DATABASE, TICKET_API, SettingError, Settings
+from bus.logs import start_logging
 from runtime.postgres import DatabaseAway
 
 
 def main() -> int:
     """Run a command; return 2 for what an operator got wrong, 1 for what is away."""
     arguments = _parser().parse_args()
-    logging.basicConfig(level="INFO", format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    start_logging()
     logging.getLogger("alembic.runtime.plugins").setLevel("WARNING")  # lists what it has
     try:
         return _run(arguments)

@@ -21,6 +21,7 @@ from analytics_svc.reports import (
 )
 from analytics_svc.settings import Settings
 from bus.connection import Link, end
+from bus.heads import use_own_connections
 from bus.rpc_server import RpcServer
 from contracts.reports import ActiveRequest, ResolutionRequest, UnclosedRequest
 from contracts.topology import RPC_REPORT_ACTIVE, RPC_REPORT_RESOLUTION, RPC_REPORT_UNCLOSED
@@ -94,6 +95,7 @@ async def _health(
     if settings.port is None:
         yield
         return
+    use_own_connections()
     runner = web.AppRunner(health.build(pool, workers))
     await runner.setup()
     try:

@@ -10,6 +10,7 @@ from analytics_svc import gauges, store
 from analytics_svc.database import Pool
 from analytics_svc.store import NotBuilt
 from bus.connection import Link
+from bus.heads import name_server
 from bus.http import HANDLER_ARGS
 
 
@@ -48,6 +49,7 @@ def build(pool: Pool, workers: Mapping[str, Connected]) -> web.Application:
         return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     app = web.Application(handler_args=HANDLER_ARGS)
+    app.on_response_prepare.append(name_server)
     app.add_routes(
         [
             web.get("/health/live", live),

@@ -9,6 +9,7 @@ import logging
 import os
 import signal
 import sys
+from wsgiref.simple_server import ServerHandler, WSGIRequestHandler
 
 # Before numpy is imported: the work is small, and idle threads would only hold memory.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -16,6 +17,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from prometheus_client import Gauge
 
+from bus.logs import start_logging
 from bus.pika_server import PikaServer
 from classifier_svc import encoder, health
 from classifier_svc.answers import Answers
@@ -30,7 +32,7 @@ CONNECTED = Gauge("classifier_connected", "1 while requests can arrive from the 
 
 def main() -> int:
     """Serve until told to stop; return 2 where a setting is missing or wrong."""
-    logging.basicConfig(level="INFO", format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    start_logging()
     # The bus says in one line what pika says in a traceback.
     logging.getLogger("pika").setLevel("CRITICAL")
     try:
@@ -48,6 +50,9 @@ def main() -> int:
         # Only a flag is set here: what is in work is answered before the connection closes.
         signal.signal(number, lambda *_: server.stop())
     CONNECTED.set_function(lambda: server.is_connected)
+    # What the metrics' answers name as their software: none.
+    ServerHandler.server_software = WSGIRequestHandler.server_version = "campus-helpdesk"
+    WSGIRequestHandler.sys_version = ""
     if settings.metrics_port:
         health.serve(settings.metrics_host, settings.metrics_port, server)
     log.info("model %s is loaded", models.current.version)

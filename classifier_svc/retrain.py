@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from bus.logs import start_logging
 from classifier_svc.corrections import CORRECTIONS_FILE, Correction, Corrections
 from classifier_svc.models import MODELS_FOLDER
 from classifier_svc.settings import data_folder
@@ -114,7 +115,7 @@ def keep_retraining(data: Path, hours: float) -> None:
 
 def main() -> int:
     """Do what the arguments say; return the exit status."""
-    logging.basicConfig(level="INFO", format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    start_logging()
     parser = argparse.ArgumentParser(prog="classifier_svc.retrain", description=__doc__)
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--back", action="store_true", help="withdraw the last promoted model")

@@ -4,6 +4,7 @@ import logging
 import sys
 
 from bus.http import run
+from bus.logs import start_logging
 from ticket_svc.app import build_app
 from ticket_svc.keys import GATE
 from ticket_svc.settings import Settings, SettingsError, read_settings, required
@@ -11,9 +12,7 @@ from ticket_svc.settings import Settings, SettingsError, read_settings, required
 
 def main(arguments: list[str]) -> int:
     """Do what the command line says; 2 for a wrong command or environment."""
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
+    start_logging()
     logging.getLogger("alembic.runtime.plugins").setLevel(logging.WARNING)
     try:
         match arguments:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from aiohttp import web
 
 from bus.connection import end
+from bus.heads import name_server
 from bus.http import HANDLER_ARGS, Gate
 from bus.rpc_client import RpcClient
 from ticket_svc import categorised, embedded
@@ -45,6 +46,7 @@ def build_app(settings: Settings) -> web.Application:
     app[GATE] = gate
     app[API_TOKEN] = settings.api_token
     app[OPENAPI] = describe_api()
+    app.on_response_prepare.append(name_server)
     add_routes(app)
 
     async def keep_pool(app: web.Application) -> AsyncIterator[None]:

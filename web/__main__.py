@@ -1,19 +1,20 @@
 """`python -m web`: serve the pages until SIGTERM or Ctrl-C."""
 
-import logging
 import os
 import resource
 import sys
 
 from bus.http import run
+from bus.logs import start_logging
 from web.app import build_app
 from web.keys import GATE
+from web.pages.errors import say_unreadable
 from web.settings import SettingsError, read_settings
 
 
 def main() -> int:
     """Run the server; return 2 where the environment is not usable."""
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    start_logging()
     try:
         settings = read_settings(os.environ)
     except SettingsError as error:
@@ -23,7 +24,14 @@ def main() -> int:
     _, files = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
     app = build_app(settings)
-    run(app, app[GATE], host=settings.host, port=settings.port, drain_s=settings.drain_s)
+    run(
+        app,
+        app[GATE],
+        host=settings.host,
+        port=settings.port,
+        drain_s=settings.drain_s,
+        say=say_unreadable(app),
+    )
     return 0
 
 

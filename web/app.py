@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from aiohttp import web
 
 from bus.connection import end
+from bus.heads import name_server
 from bus.http import HANDLER_ARGS, Gate
 from bus.rpc_client import RpcClient
 from web.assets import Assets
@@ -56,7 +57,7 @@ def build_app(settings: Settings) -> web.Application:
     app[LIVE] = Live(fragments)
     app[PRESENCE] = Presence(app[LIVE].streams, fragments)
     app.cleanup_ctx.append(_clients)
-    app.on_response_prepare.append(add_headers)
+    app.on_response_prepare.extend([add_headers, name_server])
     # Streams never finish by themselves: end them first, or they would hold up the stop.
     app.on_shutdown.append(_end_streams)
     app.add_routes(ROUTES)

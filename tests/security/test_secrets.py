@@ -207,7 +207,7 @@ async def _is_ready(api: Any) -> bool:
 MALFORMED = (
     b"GET /tickets?q=whispered\xff HTTP/1.1\r\nHost: x\r\n\r\n",
     b"GET /tickets HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer whispered\x01\r\n\r\n",
-    b"GET /tickets HTTP/1.1\r\nHost: x\r\nCookie: whispered" + b"x" * 20_000 + b"\r\n\r\n",
+    b"GET /tickets HTTP/1.1\r\nHost: x\r\nCookie: whispered" + b"x" * 70_000 + b"\r\n\r\n",
     b"POST /v1/tickets HTTP/1.1\r\nHost: x\r\nContent-Length: whispered\r\n\r\n",
 )
 
@@ -218,7 +218,7 @@ async def test_no_log_holds_the_bytes_of_a_request_that_cannot_be_read(
 ) -> None:
     url = stack["WEB_URL"] if service == "web" else stack["TICKET_API_URL"]
     for request in MALFORMED:
-        assert (await send_raw(url, request)).split(b" ")[1] == b"400"
+        assert (await send_raw(url, request)).split(b" ")[1] in (b"400", b"431")
     said = stack.log(service).read_text(errors="replace")
     assert "whispered" not in said
     assert "Traceback" not in said

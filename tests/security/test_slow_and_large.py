@@ -41,10 +41,10 @@ def _address(service: str) -> bytes:
 
 TOO_LARGE = {
     "a long address": (b"GET %(path)b?q=" + b"x" * 200_000, b"", {400, 414, 431}),
-    "a long header": (b"GET %(path)b", b"X-Long: " + b"x" * 20_000 + b"\r\n", {400, 431}),
-    "a long header name": (b"GET %(path)b", b"x" * 20_000 + b": 1\r\n", {400, 431}),
+    "a long header": (b"GET %(path)b", b"X-Long: " + b"x" * 70_000 + b"\r\n", {400, 431}),
+    "a long header name": (b"GET %(path)b", b"x" * 70_000 + b": 1\r\n", {400, 431}),
     "many headers": (b"GET %(path)b", b"X-Many: 1\r\n" * 5_000, {400, 431}),
-    "a long cookie": (b"GET %(path)b", b"Cookie: role=" + b"x" * 20_000 + b"\r\n", {400, 431}),
+    "a long cookie": (b"GET %(path)b", b"Cookie: role=" + b"x" * 70_000 + b"\r\n", {400, 431}),
     "a long method": (b"X" * 200_000 + b" %(path)b", b"", {400, 405, 501}),
 }
 

@@ -2,22 +2,26 @@
 
 import logging
 import secrets
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
 from markupsafe import escape
 
+from bus.heads import Answer
 from bus.http import RETRY_AFTER_SECONDS, Busy
 from web.forms import read_form
-from web.i18n import N_
+from web.i18n import CATALOGS, N_, Language
 from web.i18n import gettext as _
+from web.keys import RENDERER
 from web.pages.unsent import Draft, UnsentPage, as_report, make_draft
 from web.problems import problem_response, wants_json
 from web.refusals import say_problem
 from web.render import Page, html_response, page_response, partial, wants_fragment
 from web.role import NotHelpdesk, find_role
-from web.security import CrossSite, require_same_site
+from web.security import HEADERS, CrossSite, require_same_site
 from web.ticket_api import ApiError, Unavailable
 
 log = logging.getLogger(__name__)
@@ -31,13 +35,21 @@ SENTENCES = {
     405: N_("This address does not take such a request."),
     408: N_("The request took too long to arrive. Please try again."),
     413: N_("That is more than a form may hold."),
+    414: N_("This address is longer than this site takes."),
     415: N_("This address takes the forms of this site only."),
+    431: N_(
+        "Your browser sent more with its request than this site takes, perhaps too many cookies. "
+        "Deleting the cookies of this site helps."
+    ),
+    500: N_("Something went wrong here."),
     503: AWAY,
 }
 HEADINGS = {
     403: N_("Not allowed"),
     404: N_("Not found"),
     413: N_("Too much"),
+    414: N_("Too much"),
+    431: N_("Too much"),
     500: N_("Our mistake"),
     503: N_("Back in a moment"),
 }
@@ -53,6 +65,8 @@ class ErrorPage(Page):
     status: int
     sentence: str
     support_id: str = ""
+    # Where the reader's language is not known: the sentence in each of the others.
+    others: Mapping[Language, str] = field(default_factory=dict)
 
     @property
     def heading(self) -> str:
@@ -94,7 +108,23 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
             return web.Response(status=499)  # the reader has gone; the status is for the metrics
         support_id = secrets.token_hex(4)
         log.exception("%s %s failed, support id %s", request.method, request.path, support_id)
-        return error_response(request, 500, _("Something went wrong here."), support_id)
+        return error_response(request, 500, _(SENTENCES[500]), support_id)
+
+
+def say_unreadable(app: web.Application) -> Callable[[HTTPStatus], Answer]:
+    """Return what answers bytes that are no request, of which nothing is known."""
+
+    def say(status: HTTPStatus) -> Answer:
+        sentence = SENTENCES.get(status, SENTENCES[400])
+        others: dict[Language, str] = {
+            language: CATALOGS.of(language).gettext(sentence)
+            for language in Language
+            if language is not Language.ENGLISH
+        }
+        page = ErrorPage(role=None, status=status, sentence=sentence, others=others)
+        return Answer("text/html", app[RENDERER].page("errors.html", page), HEADERS)
+
+    return say
 
 
 async def _not_done(request: web.Request, status: int, sentence: str) -> web.Response:
