@@ -1,6 +1,8 @@
 # One line a task; the work is in the files that are named.
 .DEFAULT_GOAL := help
 PYTHON_IN_VENV := .venv/bin/python
+# Python reads these before the first line of ours could forget them.
+unexport $(filter-out PYTHON,$(filter PYTHON%,$(.VARIABLES)))
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,8 +37,8 @@ bench-similar: ## similar tickets among many open ones; ARGS="--tickets 100000"
 lighthouse: ## every page judged as on a phone; 98 or more in each of four, or exit 1; ARGS=/analytics
 	@deploy/local/install.sh test
 	@[ -d bench/lighthouse/node_modules ] || (cd bench/lighthouse && \
-	  PATH=$$PATH:$(CURDIR)/.venv/bin npm ci --silent --no-audit --no-fund)
-	@PATH=$$PATH:$(CURDIR)/.venv/bin $(PYTHON_IN_VENV) -m deploy.local --throwaway -- $(PYTHON_IN_VENV) -m bench.lighthouse $(ARGS)
+	  PATH="$$PATH:$(CURDIR)/.venv/bin" npm ci --silent --no-audit --no-fund)
+	@PATH="$$PATH:$(CURDIR)/.venv/bin" $(PYTHON_IN_VENV) -m deploy.local --throwaway -- $(PYTHON_IN_VENV) -m bench.lighthouse $(ARGS)
 
 screenshots: ## the pages' pictures in docs/, of a throwaway stack with demo data
 	@deploy/local/install.sh test

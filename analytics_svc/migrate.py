@@ -13,7 +13,9 @@ URL_ATTRIBUTE: Final = "database_url"
 def migrate(database_url: str) -> None:
     """Apply the migrations that are missing; safe to run again."""
     config = Config(attributes={URL_ATTRIBUTE: database_url})
-    config.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
+    folder = str(Path(__file__).with_name("migrations"))
+    # A configuration file of Python's reads `%` as the beginning of a name.
+    config.set_main_option("script_location", folder.replace("%", "%%"))
     config.set_main_option("path_separator", "os")
     try:
         command.upgrade(config, "head")

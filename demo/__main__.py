@@ -19,6 +19,7 @@ from demo import times
 from demo.play import Helpdesk, PlayError, helpdesk, play
 from demo.rhythm import campus_now
 from demo.stories import Story, stories
+from deploy.local.environment import forget_foreign
 from deploy.local.names import read
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -38,6 +39,7 @@ def main() -> int:
     parser.add_argument("--tickets", type=int, default=3_000)
     parser.add_argument("--seed", type=int, default=7)
     options = parser.parse_args()
+    forget_foreign(os.environ)
     names = read(ROOT / ".local" / "env") | os.environ
     try:
         if missing := [name for name in NAMES if not names.get(name)]:

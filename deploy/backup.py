@@ -31,6 +31,7 @@ from contracts.topology import (
     TICKET_EMBEDDED,
 )
 from deploy.archive import ArchiveError, Counts, pg, to_sql, write
+from deploy.local.environment import forget_foreign
 from deploy.local.names import is_listening, read
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -215,6 +216,7 @@ def _parser() -> argparse.ArgumentParser:
 def main() -> int:
     """Run a command; return 1 where it did not do what was asked."""
     options = _parser().parse_args()
+    forget_foreign(os.environ)
     names = read(options.home / "env") | os.environ
     file: Path | None = options.file and options.file.resolve()
     try:

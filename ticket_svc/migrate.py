@@ -11,7 +11,9 @@ from sqlalchemy.exc import InternalError, OperationalError
 def migrate(database_url: str) -> None:
     """Apply every migration that is missing; safe to run again, and twice at once."""
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
+    folder = str(Path(__file__).with_name("migrations"))
+    # A configuration file of Python's reads `%` as the beginning of a name.
+    config.set_main_option("script_location", folder.replace("%", "%%"))
     config.attributes["url"] = make_url(database_url).set(drivername="postgresql+psycopg")
     try:
         command.upgrade(config, "head")

@@ -7,6 +7,7 @@ DESIGN.md in its environment, stops everything and exits with the command's stat
 """
 
 import argparse
+import fcntl
 import os
 import shutil
 import signal
@@ -14,12 +15,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
+from deploy.local import checks
 from deploy.local import names as name_file
+from deploy.local.environment import forget_foreign
 from deploy.local.names import SERVICES, Names
 from deploy.local.servers import (
     Postgres,
@@ -75,16 +78,20 @@ def start(
     servers_only: bool,
 ) -> None:
     """Start servers, migrate, start services, in the order in which they need each other."""
+
+    def wait(what: str, program: str, is_ready: Callable[[], bool]) -> None:
+        wait_until(what, is_ready, supervisor.log(program), partial(supervisor.has_ended, program))
+
     if postgres:
         with step("PostgreSQL"):
             supervisor.start("postgres")
-            wait_until("PostgreSQL", postgres.is_ready, supervisor.log("postgres"))
+            wait("PostgreSQL", "postgres", postgres.is_ready)
             postgres.initialise()
     if broker:
         with step("RabbitMQ"):
             supervisor.start("epmd")
             supervisor.start("rabbitmq")
-            wait_until("RabbitMQ", broker.is_ready, supervisor.log("rabbitmq"))
+            wait("RabbitMQ", "rabbitmq", broker.is_ready)
     with step("Migrations"):
         for service in ("ticket_svc", "analytics_svc"):
             environment = os.environ | names.of_service(service)
@@ -93,36 +100,54 @@ def start(
                 command, cwd=ROOT, env=environment, check=False, capture_output=True, text=True
             )
             if done.returncode:
-                raise ServerError(f"{service} could not migrate its schema:\n{done.stderr}")
+                log = supervisor.log(f"migrate-{service}")
+                log.write_text(done.stderr)
+                raise ServerError(
+                    f"{service} could not migrate its schema: {_reason(done.stderr)} More: {log}"
+                )
     if servers_only:
         return
     with step("Services"):
         for service in (*SERVICES, "trainer"):
             supervisor.start(service)
         for service, url in {
-            "ticket_svc": f"{names['TICKET_API_URL']}/health/ready",
-            "web": f"{names['WEB_URL']}/health/ready",
+            "ticket_svc": f"{visit(names['TICKET_API_URL'])}/health/ready",
+            "web": f"{visit(names['WEB_URL'])}/health/ready",
             "analytics_svc": f"http://{name_file.HOST}:{names.ports['analytics']}/health/ready",
             "classifier_svc": f"http://{name_file.HOST}:{names.ports['classifier']}/metrics",
         }.items():
-            wait_until(service, partial(answers_200, url), supervisor.log(service))
+            wait(service, service, partial(answers_200, url))
 
 
-def check_ports(names: Names) -> None:
-    """Raise ServerError where another program holds a port that we need."""
-    for name, ours in (
-        ("WEB_URL", True),
-        ("TICKET_API_URL", True),
-        ("WEB_AMQP_URL", names.has_own_broker),
-        ("RABBITMQ_MANAGEMENT_URL", names.has_own_broker),
-        ("TICKET_DATABASE_URL", names.has_own_database),
-    ):
-        if ours and name_file.is_listening(names[name]):
-            address = names[name].rsplit("@", 1)[-1].rsplit("//", 1)[-1]
+def _reason(said: str) -> str:
+    # SQLAlchemy adds a link to each error.
+    lines = [line for line in said.splitlines() if line.strip() and not line.startswith("(Back")]
+    return lines[-1].strip() if lines else "it did not say why."
+
+
+def visit(url: str) -> str:
+    """Return an address at which somebody on this machine reaches what listens at `url`."""
+    host = name_file.listening_host(url)
+    host = {"0.0.0.0": name_file.HOST, "::": "::1"}.get(host, host)  # noqa: S104
+    return f"http://{f'[{host}]' if ':' in host else host}:{name_file.port_of(url)}"
+
+
+@contextmanager
+def only_run_of(home: Path) -> Iterator[None]:
+    """Hold the home for this run; raises ServerError where another has it."""
+    with (home / "lock").open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
             raise ServerError(
-                f"Something already listens on {address} (an earlier run?). Stop it, or set {name} "
-                "in the environment to another address."
-            )
+                f"This helpdesk runs already, as process {lock.read().strip() or '?'}, with its "
+                f"data in {home}; another needs another folder (--home)."
+            ) from None
+        lock.truncate(0)
+        lock.write(f"{os.getpid()}\n")
+        lock.flush()
+        yield
 
 
 def banner(names: Names, home: Path) -> str:
@@ -158,30 +183,13 @@ def main(arguments: list[str]) -> int:
     home = Path(tempfile.mkdtemp(prefix="campus-")) if options.throwaway else options.home.resolve()
     try:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        names = name_file.choose(home, free_ports=options.throwaway)
-        check_ports(names)
-        name_file.write(home / "env", names)
-        postgres = None
-        broker = None
-        programs = service_programs(names)
-        if names.has_own_database:
-            postgres = Postgres(home, names, durable=options.durable or not options.throwaway)
-            postgres.prepare()
-            programs.append(postgres.program())
-        if names.has_own_broker:
-            broker = RabbitMQ(home, names, durable=not options.throwaway)
-            broker.prepare()
-            programs += broker.programs()
-        with Supervisor(home, ROOT, programs) as supervisor:
-            start(supervisor, names, postgres, broker, servers_only=options.servers_only)
-            if options.command:
-                environment = os.environ | names.values | {"CAMPUS_HOME": str(home)}
-                return subprocess.run(options.command, env=environment, check=False).returncode
-            say(banner(names, home))
-            supervisor.wait()
-            return 1
+        with only_run_of(home):
+            return run(home, options)
     except ServerError as error:
         say(f"\n{error}")
+        return 1
+    except OSError as error:
+        say(f"\n{error.strerror}: {error.filename or home}")
         return 1
     except KeyboardInterrupt:
         say("Stopped.")
@@ -189,6 +197,44 @@ def main(arguments: list[str]) -> int:
     finally:
         if options.throwaway:
             shutil.rmtree(home, ignore_errors=True)
+
+
+def run(home: Path, options: argparse.Namespace) -> int:
+    """Look, start everything and run the command, or until told to stop."""
+    forget_foreign(os.environ)
+    for folder in (ROOT, home):
+        checks.check_folder(folder)
+    checks.check_settings(os.environ)
+    names = name_file.choose(home, free_ports=options.throwaway)
+    own_database, own_broker = names.has_own_database, names.has_own_broker
+    parts = checks.parts_of(
+        services=not options.servers_only, broker=own_broker, database=own_database
+    )
+    checks.check_ports(names, parts)
+    checks.check_logins(names, broker=not own_broker, database=not own_database)
+    few_files = checks.raise_file_limit()
+    name_file.write(home / "env", names)
+    postgres = None
+    broker = None
+    programs = service_programs(names)
+    if own_database:
+        postgres = Postgres(home, names, durable=options.durable or not options.throwaway)
+        postgres.prepare()
+        programs.append(postgres.program())
+    if own_broker:
+        broker = RabbitMQ(home, names, durable=not options.throwaway)
+        broker.prepare()
+        programs += broker.programs()
+    with Supervisor(home, ROOT, programs) as supervisor:
+        start(supervisor, names, postgres, broker, servers_only=options.servers_only)
+        if options.command:
+            environment = os.environ | names.values | {"CAMPUS_HOME": str(home)}
+            return subprocess.run(options.command, env=environment, check=False).returncode
+        say(banner(names, home))
+        if few_files:
+            say(f"  {few_files}\n")
+        supervisor.wait()
+        return 1
 
 
 if __name__ == "__main__":

@@ -5,13 +5,15 @@ Knows nothing of processes.
 """
 
 import os
+import re
 import secrets
+import shlex
 import socket
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 HOST = "127.0.0.1"
 # Our own ports, beside the standard ones of a RabbitMQ or PostgreSQL that already runs here.
@@ -26,6 +28,31 @@ DEFAULT_PORTS = {
     "erlang_distribution": 25693,
     "epmd": 4379,
     "postgres": 5433,
+}
+# Where each part's port is set: in an address, or as a number. CAMPUS_PORT_SHIFT moves all that are
+# not set so, for another copy on the same machine.
+URL_OF_PORT = {
+    "web": "WEB_URL",
+    "ticket_api": "TICKET_API_URL",
+    "amqp": "WEB_AMQP_URL",
+    "management": "RABBITMQ_MANAGEMENT_URL",
+    "postgres": "TICKET_DATABASE_URL",
+}
+NAME_OF_PORT = {
+    "analytics": "ANALYTICS_PORT",
+    "classifier": "CLASSIFIER_METRICS_PORT",
+    "prometheus": "CAMPUS_PROMETHEUS_PORT",
+    "erlang_distribution": "CAMPUS_ERLANG_PORT",
+    "epmd": "CAMPUS_EPMD_PORT",
+}
+PORT_SHIFT = "CAMPUS_PORT_SHIFT"
+_PORT_OF_SCHEME = {
+    "http": 80,
+    "https": 443,
+    "amqp": 5672,
+    "amqps": 5671,
+    "postgresql": 5432,
+    "postgres": 5432,
 }
 # In the order in which each is ready without those behind it.
 SERVICES = ("ticket_svc", "classifier_svc", "analytics_svc", "web")
@@ -55,6 +82,17 @@ _AMQP = {
     "CLASSIFIER_AMQP_URL": "classifier_svc",
 }
 _DATABASE = {"TICKET_DATABASE_URL": "ticket_svc", "ANALYTICS_DATABASE_URL": "analytics_svc"}
+AMQP_URLS = tuple(_AMQP)
+DATABASE_URLS = tuple(_DATABASE)
+URLS_OF_PORT = {
+    "web": ("WEB_URL",),
+    "ticket_api": ("TICKET_API_URL",),
+    "amqp": (*AMQP_URLS, "OPERATOR_AMQP_URL"),
+    "management": ("RABBITMQ_MANAGEMENT_URL",),
+    "postgres": DATABASE_URLS,
+}
+# What a shell would not take as it stands behind `NAME=`.
+_NEEDS_QUOTES = re.compile(r"[\s&;|<>()$`\"'\\#~]")
 
 
 def free_port() -> int:
@@ -75,11 +113,27 @@ def free_port() -> int:
         mark.close()
 
 
+def host_of(url: str) -> str:
+    """Return the host that a URL names."""
+    return urlsplit(url).hostname or HOST
+
+
+def listening_host(url: str) -> str:
+    """Return where to listen for what asks at a URL; `localhost` need not be known here."""
+    host = host_of(url)
+    return HOST if host == "localhost" else host
+
+
+def port_of(url: str) -> int:
+    """Return the port that a URL names, or that its scheme has."""
+    parts = urlsplit(url)
+    return parts.port or _PORT_OF_SCHEME[parts.scheme]
+
+
 def is_listening(url: str) -> bool:
     """Tell whether something answers at the address of a URL."""
-    parts = urlsplit(url)
     try:
-        socket.create_connection((parts.hostname or HOST, parts.port or 0), timeout=1).close()
+        socket.create_connection((host_of(url), port_of(url)), timeout=1).close()
     except OSError:
         return False
     return True
@@ -129,10 +183,13 @@ _NEEDS = {
     "classifier_svc": ("CLASSIFIER_AMQP_URL", "CLASSIFIER_DATA_DIR", "CAMPUS_TIMEZONE"),
 }
 _PORTS_OF = {
-    "web": lambda names: {"WEB_HOST": HOST, "WEB_PORT": _port(names["WEB_URL"])},
+    "web": lambda names: {
+        "WEB_HOST": listening_host(names["WEB_URL"]),
+        "WEB_PORT": str(port_of(names["WEB_URL"])),
+    },
     "ticket_svc": lambda names: {
-        "TICKET_HOST": HOST,
-        "TICKET_PORT": _port(names["TICKET_API_URL"]),
+        "TICKET_HOST": listening_host(names["TICKET_API_URL"]),
+        "TICKET_PORT": str(port_of(names["TICKET_API_URL"])),
     },
     "analytics_svc": lambda names: {
         "ANALYTICS_HOST": HOST,
@@ -144,29 +201,17 @@ _PORTS_OF = {
 }
 
 
-def _port(url: str) -> str:
-    return str(urlsplit(url).port)
-
-
 def choose(home: Path, *, free_ports: bool, environment: Mapping[str, str] = os.environ) -> Names:
     """Return the names of the run that keeps its data in `home`.
 
     With `free_ports` (tests) only the environment and chance decide, so that runs never meet.
     """
     kept = {} if free_ports else read(home / "env")
-    given = frozenset(name for name in (*PUBLIC, *PRIVATE) if environment.get(name))
+    given = frozenset(
+        name for name in (*PUBLIC, *PRIVATE, *NAME_OF_PORT.values()) if environment.get(name)
+    )
+    ports = _choose_ports(kept, given, environment, free_ports=free_ports)
     known = kept | {name: environment[name] for name in given}
-    ports = {part: free_port() if free_ports else port for part, port in DEFAULT_PORTS.items()} | {
-        part: int(_port(known[name]))
-        for part, name in {
-            "web": "WEB_URL",
-            "ticket_api": "TICKET_API_URL",
-            "amqp": "WEB_AMQP_URL",
-            "management": "RABBITMQ_MANAGEMENT_URL",
-            "postgres": "TICKET_DATABASE_URL",
-        }.items()
-        if name in known
-    }
     defaults = {
         "WEB_URL": f"http://{HOST}:{ports['web']}",
         "TICKET_API_URL": f"http://{HOST}:{ports['ticket_api']}",
@@ -189,9 +234,41 @@ def choose(home: Path, *, free_ports: bool, environment: Mapping[str, str] = os.
     for name, user in _DATABASE.items():
         password = secrets.token_urlsafe(12)
         defaults[name] = f"postgresql://{user}:{password}@{HOST}:{ports['postgres']}/campus"
-    return Names(
-        {name: known.get(name) or defaults[name] for name in (*PUBLIC, *PRIVATE)}, ports, given
-    )
+    values = {name: known.get(name) or defaults[name] for name in (*PUBLIC, *PRIVATE)}
+    for part, names in URLS_OF_PORT.items():
+        host = host_of(values[URL_OF_PORT[part]])
+        for name in set(names) - given:
+            values[name] = _moved(values[name], host, ports[part])
+    return Names(values, ports, given)
+
+
+def _choose_ports(
+    kept: Mapping[str, str],
+    given: frozenset[str],
+    environment: Mapping[str, str],
+    *,
+    free_ports: bool,
+) -> dict[str, int]:
+    shift = environment.get(PORT_SHIFT)
+    ports = {}
+    for part, default in DEFAULT_PORTS.items():
+        name = URL_OF_PORT.get(part) or NAME_OF_PORT[part]
+        if name in given:
+            value = environment[name]
+        elif name in kept and not shift:
+            value = kept[name]
+        else:
+            ports[part] = free_port() if free_ports else default + int(shift or 0)
+            continue
+        ports[part] = port_of(value) if part in URL_OF_PORT else int(value)
+    return ports
+
+
+def _moved(url: str, host: str, port: int) -> str:
+    parts = urlsplit(url)
+    login, at, _ = parts.netloc.rpartition("@")
+    host = f"[{host}]" if ":" in host else host
+    return urlunsplit(parts._replace(netloc=f"{login}{at}{host}:{port}"))
 
 
 def read(file: Path) -> dict[str, str]:
@@ -199,10 +276,25 @@ def read(file: Path) -> dict[str, str]:
     if not file.exists():
         return {}
     lines = (line.partition("=") for line in file.read_text().splitlines() if "=" in line)
-    return {name: value for name, _, value in lines}
+    return {name: _unquoted(value) for name, _, value in lines}
 
 
 def write(file: Path, names: Names) -> None:
-    """Keep the names for the next run and for scripts; readable by their owner only."""
-    file.touch(mode=0o600)
-    file.write_text("".join(f"{name}={value}\n" for name, value in names.values.items()))
+    """Keep the names for the next run and for scripts; readable by their owner only.
+
+    A shell can read the file too: `. .local/env`.
+    """
+    values = names.values | {name: str(names.ports[part]) for part, name in NAME_OF_PORT.items()}
+    # On a full disk the earlier one stays: without its passwords nobody reads the data.
+    part = file.with_name(f"{file.name}.part")
+    part.touch(mode=0o600)
+    part.write_text("".join(f"{name}={_quoted(value)}\n" for name, value in values.items()))
+    part.replace(file)
+
+
+def _quoted(value: str) -> str:
+    return shlex.quote(value) if _NEEDS_QUOTES.search(value) else value
+
+
+def _unquoted(value: str) -> str:
+    return shlex.split(value)[0] if value.startswith("'") else value

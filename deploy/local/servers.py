@@ -6,19 +6,21 @@ Says how they are started and how to see that they are ready; starting is the su
 import os
 import pwd
 import shutil
+import socket
 import stat
 import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from http.client import HTTPException
 from importlib.util import find_spec
 from pathlib import Path
-from urllib.request import Request, urlopen
+from urllib.request import ProxyHandler, build_opener
 
 import pika
 from pika.exceptions import AMQPError
 
-from deploy.local.names import HOST, Names
+from deploy.local.names import HOST, Names, listening_host
 from deploy.rabbitmq.render import password_variable, render
 
 # Found without importing the package, which sets up a server of its own.
@@ -49,25 +51,42 @@ class Program:
     stop_signal: str = "TERM"
 
 
-def wait_until(what: str, is_ready: Callable[[], bool], log: Path) -> None:
-    """Return once `is_ready`; raises ServerError naming the log after START_TIMEOUT_SECONDS."""
+def wait_until(
+    what: str,
+    is_ready: Callable[[], bool],
+    log: Path,
+    has_ended: Callable[[], bool] = lambda: False,
+) -> None:
+    """Return once `is_ready`.
+
+    Raises ServerError with the end of the log after START_TIMEOUT_SECONDS, or once it `has_ended`.
+    """
     end = time.monotonic() + START_TIMEOUT_SECONDS
     while not is_ready():
+        if has_ended():
+            raise ServerError(f"{what} has ended at its start. {_end_of(log)}")
         if time.monotonic() > end:
-            said = log.read_text(errors="replace").splitlines()[-8:] if log.exists() else []
             raise ServerError(
-                f"{what} is not ready after {START_TIMEOUT_SECONDS} s. The end of {log}:\n"
-                + "\n".join(said)
+                f"{what} is not ready after {START_TIMEOUT_SECONDS} s. {_end_of(log)}"
             )
         time.sleep(0.1)
+
+
+def _end_of(log: Path) -> str:
+    said = log.read_text(errors="replace").splitlines()[-8:] if log.exists() else []
+    return "\n".join([f"The end of {log}:", *said])
+
+
+# Our own addresses are never behind a proxy, whatever the environment says.
+_open = build_opener(ProxyHandler({})).open
 
 
 def answers_200(url: str) -> bool:
     """Tell whether a GET answers 200."""
     try:
-        with urlopen(Request(url), timeout=2) as answer:  # noqa: S310 (our own http addresses)
+        with _open(url, timeout=2) as answer:
             return bool(answer.status == 200)
-    except OSError:
+    except (OSError, HTTPException):
         return False
 
 
@@ -76,24 +95,28 @@ class Postgres:
 
     def __init__(self, home: Path, names: Names, *, durable: bool = True) -> None:
         self._data = home / "postgres"
+        self._host = listening_host(names["TICKET_DATABASE_URL"])
         self._names = names
         self._durable = durable
 
     def prepare(self) -> None:
         """Make the cluster where there is none yet."""
+        if os.geteuid() == 0:
+            _make_postgres_user()
+            _let_postgres_user_run(POSTGRES_BIN_PATH.parent)
+            for path in {*POSTGRES_BIN_PATH.parents, *self._data.parents}:
+                if path.exists():
+                    _let_postgres_user_pass(path)
         if (self._data / "PG_VERSION").exists():
             return
-        self._data.mkdir(parents=True, exist_ok=True)
+        self._data.mkdir(mode=0o700, parents=True, exist_ok=True)
         password = self._data.parent / "postgres-password"
         password.touch(mode=0o600)
         password.write_text(self._names["POSTGRES_PASSWORD"])
         try:
             if os.geteuid() == 0:
-                _make_postgres_user()
                 for path in (self._data, password):
                     shutil.chown(path, POSTGRES_USER_UNDER_ROOT, POSTGRES_USER_UNDER_ROOT)
-                for path in {*POSTGRES_BIN_PATH.parents, *self._data.parents}:
-                    _let_postgres_user_pass(path)
             _run(
                 [
                     *_unprivileged(),
@@ -110,7 +133,7 @@ class Postgres:
         """Return how the server is run: TCP on this machine only."""
         options = {
             "port": self._names.ports["postgres"],
-            "listen_addresses": HOST,
+            "listen_addresses": self._host,
             "unix_socket_directories": "",
             "max_connections": 200,
         }
@@ -124,23 +147,31 @@ class Postgres:
 
     def is_ready(self) -> bool:
         """Tell whether it takes connections."""
-        command = [str(POSTGRES_BIN_PATH / "pg_isready"), "-q", "-h", HOST, "-d", "postgres"]
+        command = [str(POSTGRES_BIN_PATH / "pg_isready"), "-q", "-h", self._host, "-d", "postgres"]
         port = str(self._names.ports["postgres"])
         return subprocess.run([*command, "-p", port], check=False).returncode == 0
 
     def initialise(self) -> None:
         """Make the database, the schemas and their roles, or bring the passwords up to date."""
-        _run(
-            [
-                *(str(POSTGRES_BIN_PATH / "psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1"),
-                *("-h", HOST, "-p", str(self._names.ports["postgres"])),
-                *("-U", "postgres", "-d", "postgres"),
-                *("-f", str(DEPLOY / "postgres" / "init.sql")),
-            ],
-            PGPASSWORD=self._names["POSTGRES_PASSWORD"],
-            TICKET_DATABASE_PASSWORD=self._names.password("TICKET_DATABASE_URL"),
-            ANALYTICS_DATABASE_PASSWORD=self._names.password("ANALYTICS_DATABASE_URL"),
-        )
+        try:
+            _run(
+                [
+                    *(str(POSTGRES_BIN_PATH / "psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1"),
+                    *("-h", self._host, "-p", str(self._names.ports["postgres"])),
+                    *("-U", "postgres", "-d", "postgres"),
+                    *("-f", str(DEPLOY / "postgres" / "init.sql")),
+                ],
+                PGPASSWORD=self._names["POSTGRES_PASSWORD"],
+                TICKET_DATABASE_PASSWORD=self._names.password("TICKET_DATABASE_URL"),
+                ANALYTICS_DATABASE_PASSWORD=self._names.password("ANALYTICS_DATABASE_URL"),
+            )
+        except ServerError as error:
+            if "password authentication failed" not in str(error):
+                raise
+            raise ServerError(
+                f"The database in {self._data} was made with another POSTGRES_PASSWORD than this "
+                f"run has: bring back {self._data.with_name('env')}, or set the old one."
+            ) from None
 
 
 class RabbitMQ:
@@ -158,15 +189,24 @@ class RabbitMQ:
                 "RabbitMQ is not installed: run `apt-get install rabbitmq-server` as root, or set "
                 "WEB_AMQP_URL and the other names of README.md to a broker that runs elsewhere."
             )
-        conf = self._home / "conf.d"
-        conf.mkdir(parents=True, exist_ok=True)
-        shutil.copy(DEPLOY / "rabbitmq" / "rabbitmq.conf", conf / "10-campus.conf")
+        self._home.mkdir(parents=True, exist_ok=True)
         shutil.copy(DEPLOY / "rabbitmq" / "enabled_plugins", self._home)
         ports = self._names.ports
-        (conf / "20-local.conf").write_text(
-            f"listeners.tcp.local = {HOST}:{ports['amqp']}\n"
-            f"management.tcp.ip = {HOST}\nmanagement.tcp.port = {ports['management']}\n"
+        amqp_host = listening_host(self._names["WEB_AMQP_URL"])
+        management_host = listening_host(self._names["RABBITMQ_MANAGEMENT_URL"])
+        (self._home / "rabbitmq.conf").write_text(
+            (DEPLOY / "rabbitmq" / "rabbitmq.conf").read_text()
+            + f"listeners.tcp.local = {amqp_host}:{ports['amqp']}\n"
+            f"management.tcp.ip = {management_host}\n"
+            f"management.tcp.port = {ports['management']}\n"
             f"prometheus.tcp.ip = {HOST}\nprometheus.tcp.port = {ports['prometheus']}\n"
+            # The supervisor keeps and bounds what it says.
+            "log.console = true\nlog.console.level = info\nlog.file = false\n"
+        )
+        # The node's name needs `localhost`, which a small machine may not know.
+        (self._home / "inetrc").write_text(
+            f'{{host, {{127,0,0,1}}, ["localhost", "{socket.gethostname()}"]}}.\n'
+            "{lookup, [file, native]}.\n"
         )
         passwords = {
             password_variable(user): self._names.password(name)
@@ -193,13 +233,16 @@ class RabbitMQ:
             "CAMPUS_DEFINITIONS_FILE": str(self._home / "definitions.json"),
             "RABBITMQ_NODENAME": "campus@localhost",
             "RABBITMQ_DIST_PORT": str(ports["erlang_distribution"]),
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": ("-kernel inet_dist_use_interface {127,0,0,1}"),
             "RABBITMQ_MNESIA_BASE": str(self._home / "data"),
             "RABBITMQ_LOG_BASE": str(self._home / "log"),
+            "ERL_CRASH_DUMP_SECONDS": "0",
+            "ERL_INETRC": str(self._home / "inetrc"),
             # The machine's own settings in /etc are not for us.
             "RABBITMQ_CONF_ENV_FILE": "/dev/null",
-            "RABBITMQ_CONFIG_FILE": str(self._home / "conf.d" / "10-campus.conf"),
+            "RABBITMQ_CONFIG_FILE": str(self._home / "rabbitmq.conf"),
             "RABBITMQ_ADVANCED_CONFIG_FILE": str(self._home / "none"),
-            "RABBITMQ_CONFIG_FILES": str(self._home / "conf.d" / "2*.conf"),
+            "RABBITMQ_CONFIG_FILES": str(self._home / "none"),
             "RABBITMQ_ENABLED_PLUGINS_FILE": str(self._home / "enabled_plugins"),
         }
         epmd = [shutil.which("epmd") or "epmd", "-port", str(ports["epmd"]), "-address", HOST]
@@ -230,6 +273,12 @@ def _make_postgres_user() -> None:
 def _let_postgres_user_pass(folder: Path) -> None:
     if not folder.stat().st_mode & stat.S_IXOTH:
         _run(["setfacl", "--modify", f"user:{POSTGRES_USER_UNDER_ROOT}:x", str(folder)])
+
+
+def _let_postgres_user_run(installed: Path) -> None:
+    # Under a strict umask a wheel's files are for whoever installed it.
+    if not (installed / "bin" / "postgres").stat().st_mode & stat.S_IROTH:
+        _run(["setfacl", "-R", "--modify", f"user:{POSTGRES_USER_UNDER_ROOT}:rX", str(installed)])
 
 
 def _unprivileged() -> list[str]:

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from shlex import join, quote
 from types import TracebackType
 from typing import Any, Self
 from xmlrpc.client import Fault, ServerProxy
@@ -22,15 +23,19 @@ from supervisor.xmlrpc import SupervisorTransport
 from deploy.local.servers import Program, wait_until
 
 STOP_TIMEOUT_SECONDS = 90
+SHORT_FOLDER = "/tmp"  # noqa: S108 (a folder of a random name is made in it)
 PR_SET_PDEATHSIG = 1
 
+# No path, value or command stands here: supervisord would read `%`, `;`, `#` and quotes in them.
 SETTINGS = """\
 [supervisord]
 nodaemon=true
 silent=true
-directory={root}
-logfile={home}/log/supervisord.log
-pidfile={home}/supervisord.pid
+logfile=log/supervisord.log
+logfile_maxbytes=1MB
+logfile_backups=1
+pidfile=supervisord.pid
+childlogdir=log
 {user}
 [unix_http_server]
 file={socket}
@@ -39,8 +44,7 @@ supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
 """
 PROGRAM = """
 [program:{name}]
-command={command}
-environment={environment}
+command=/bin/sh run/{name}
 priority={priority}
 autostart=false
 autorestart=true
@@ -51,7 +55,7 @@ stopwaitsecs=30
 stopasgroup={stop_group}
 killasgroup=true
 redirect_stderr=true
-stdout_logfile={home}/log/{name}.log
+stdout_logfile=log/{name}.log
 stdout_logfile_maxbytes=10MB
 stdout_logfile_backups=2
 """
@@ -64,8 +68,8 @@ class Supervisor:
         self._home = home
         self._root = root
         self._programs = programs
-        # Unix sockets have short names, and the home's path may be long.
-        self._sockets = Path(tempfile.mkdtemp(prefix="campus-"))
+        # Unix sockets have short names, and both the home's path and TMPDIR may be long.
+        self._sockets = Path(tempfile.mkdtemp(prefix="campus-", dir=SHORT_FOLDER))
         self._process: subprocess.Popen[bytes] | None = None
 
     def log(self, name: str) -> Path:
@@ -75,11 +79,15 @@ class Supervisor:
     def start(self, name: str) -> None:
         """Start a program; it is started again whenever it ends by itself."""
         with contextlib.suppress(Fault):  # "abnormal termination": it is tried again anyway
-            self._call().startProcess(name, False)
+            self._call("startProcess", name, False)
 
     def pid(self, name: str) -> int:
         """Return the process of a program, 0 while it does not run."""
-        return int(self._call().getProcessInfo(name)["pid"])
+        return int(self._call("getProcessInfo", name)["pid"])
+
+    def has_ended(self, name: str) -> bool:
+        """Tell whether a program that was started has ended since, and at best is tried again."""
+        return self._call("getProcessInfo", name)["statename"] in ("BACKOFF", "EXITED", "FATAL")
 
     def wait(self) -> None:
         """Block until supervisord ends by itself, which it should not."""
@@ -87,18 +95,26 @@ class Supervisor:
         self._process.wait()
 
     def __enter__(self) -> Self:
-        (self._home / "log").mkdir(exist_ok=True)
-        settings = self._home / "supervisord.conf"
-        settings.touch(mode=0o600)
-        settings.write_text(self._settings())
+        for folder in ("log", "run"):
+            (self._home / folder).mkdir(exist_ok=True)
+        _write_private(self._home / "supervisord.conf", self._settings())
+        for program in self._programs:
+            _write_private(self._home / "run" / program.name, self._script(program))
         self._process = subprocess.Popen(
-            [str(Path(sys.executable).with_name("supervisord")), "-c", str(settings)],
+            # Isolated: what lies in the home is not to be imported.
+            [sys.executable, "-I", "-m", "supervisor.supervisord", "-c", "supervisord.conf"],
+            cwd=self._home,
             stdin=subprocess.DEVNULL,
             # Ctrl-C is for us alone; we stop the rest in order.
             start_new_session=True,
             preexec_fn=_end_with_parent,
         )
-        wait_until("supervisord", self._answers, self.log("supervisord"))
+        wait_until(
+            "supervisord",
+            self._answers,
+            self.log("supervisord"),
+            lambda: self._process is None or self._process.poll() is not None,
+        )
         return self
 
     def __exit__(
@@ -119,33 +135,32 @@ class Supervisor:
 
     def _settings(self) -> str:
         text = SETTINGS.format(
-            home=self._home,
-            root=self._root,
             socket=self._sockets / "supervisor",
             user="user=root" if os.geteuid() == 0 else "",
         )
         for program in self._programs:
             text += PROGRAM.format(
                 name=program.name,
-                command=_escape(" ".join(_quote(word) for word in program.command)),
-                environment=_escape(
-                    ",".join(f"{k}={_quote(v)}" for k, v in program.environment.items())
-                ),
                 priority=program.priority,
                 stop_signal=program.stop_signal,
                 # Nobody passes SIGKILL on to a child.
                 stop_group=str(program.stop_signal == "KILL").lower(),
-                home=self._home,
             )
         return text
 
-    def _call(self) -> Any:
+    def _script(self, program: Program) -> str:
+        settings = [f"export {name}={quote(value)}" for name, value in program.environment.items()]
+        command = f"exec {join(program.command)}"
+        return "\n".join([f"cd {quote(str(self._root))}", *settings, command, ""])
+
+    def _call(self, method: str, *arguments: Any) -> Any:
         transport = SupervisorTransport(serverurl=f"unix://{self._sockets / 'supervisor'}")
-        return ServerProxy("http://127.0.0.1", transport=transport).supervisor
+        with ServerProxy("http://127.0.0.1", transport=transport) as server:
+            return getattr(server.supervisor, method)(*arguments)
 
     def _answers(self) -> bool:
         try:
-            return bool(self._call().getState()["statename"] == "RUNNING")
+            return bool(self._call("getState")["statename"] == "RUNNING")
         except OSError:
             return False
 
@@ -155,9 +170,6 @@ def _end_with_parent() -> None:
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
-def _quote(text: str) -> str:
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
-def _escape(text: str) -> str:
-    return text.replace("%", "%%")
+def _write_private(file: Path, text: str) -> None:
+    file.touch(mode=0o600)
+    file.write_text(text)
