@@ -65,7 +65,9 @@ def _run(arguments: argparse.Namespace) -> int:
 async def _rebuild(settings: Settings) -> None:
     api = TicketApi(settings.ticket_api_url, settings.ticket_api_token)
     async with connect(settings.database_url) as pool:
-        with tqdm(desc="rebuild", unit=" tickets", unit_scale=True, leave=False) as bar:
+        with tqdm(
+            desc="rebuild", unit=" tickets", unit_scale=True, leave=False, disable=None
+        ) as bar:
 
             def show(done: int, total: int) -> None:
                 bar.total = total

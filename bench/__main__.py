@@ -80,7 +80,7 @@ async def _measure(chosen: list[Subject], seconds: float) -> dict[Key, Figure]:
     for (floor, level), keys in groups.items():
         order |= dict.fromkeys([*([(floor, level)] if floor else []), *keys])
     tallies: dict[Key, list[Tally]] = {key: [] for key in order}
-    with tqdm(total=(ROUNDS + 1) * len(order), desc="measure", leave=False) as bar:
+    with tqdm(total=(ROUNDS + 1) * len(order), desc="measure", leave=False, disable=None) as bar:
         for number in range(ROUNDS + 1):
             for subject, level in order:
                 bar.set_postfix_str(f"{subject.name} × {level}")

@@ -78,7 +78,9 @@ async def fill(tickets: int, seed: int) -> None:
             raise RuntimeError("The database holds tickets; bench is for a throwaway stack only.")
         chance = random.Random(seed)
         now = datetime.now(UTC)
-        for start in tqdm(range(0, tickets, BATCH_TICKETS), desc="fill", unit="k", leave=False):
+        for start in tqdm(
+            range(0, tickets, BATCH_TICKETS), desc="fill", unit="k", leave=False, disable=None
+        ):
             rows: dict[str, list[Row]] = {"ticket": [], "message": [], "history": []}
             for number in range(start, min(start + BATCH_TICKETS, tickets)):
                 for table, row in _story(chance, number + 1, number / tickets, now):

@@ -171,7 +171,9 @@ async def _fill(connection: Connection, tickets: int, told: list[Story], seed: i
     await connection.execute(RARE_WORD)
     await connection.execute("SELECT setseed($1)", 1 / seed)
     await connection.execute(f"{WITHOUT_WORDS.format('DISABLE')}; {DROP_INDEXES}")
-    for start in tqdm(range(1, tickets + 1, BATCH_TICKETS), desc="fill", unit="k", leave=False):
+    for start in tqdm(
+        range(1, tickets + 1, BATCH_TICKETS), desc="fill", unit="k", leave=False, disable=None
+    ):
         end = min(start + BATCH_TICKETS - 1, tickets)
         batch = (descriptions, tickets, start, end)
         await connection.execute(TICKETS, *batch, timeout=FILL_TIMEOUT_SECONDS)

@@ -78,7 +78,7 @@ async def _demo(names: dict[str, str], count: int, seed: int) -> None:
 
 async def _rebuild(names: dict[str, str]) -> None:
     """Let the reports count again; raises PlayError."""
-    with tqdm(total=1, desc="reports", leave=False) as bar:
+    with tqdm(total=1, desc="reports", leave=False, disable=None) as bar:
         rebuild = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "analytics_svc", "rebuild"),
             cwd=ROOT,

@@ -158,7 +158,7 @@ async def _classifier(amqp_url: str) -> AsyncIterator[RpcClient]:
 async def play(desk: Helpdesk, stories: Iterable[Story], total: int) -> None:
     """Live through the stories, in their order, several at a time."""
     remaining = iter(stories)
-    with tqdm(total=total, desc="tickets", unit="", leave=False) as bar:
+    with tqdm(total=total, desc="tickets", unit="", leave=False, disable=None) as bar:
 
         async def write() -> None:
             for story in remaining:

@@ -98,7 +98,9 @@ async def move(connection: Connection, stories: Mapping[UUID, Story]) -> int:
             MESSAGES: (tickets,),
             TICKETS: (tickets,),
         }
-        for statement, parameters in tqdm(statements.items(), desc="times", leave=False):
+        for statement, parameters in tqdm(
+            statements.items(), desc="times", leave=False, disable=None
+        ):
             await connection.execute(statement, *parameters)
     return len(tickets)
 

@@ -10,6 +10,9 @@ from web.app import build_app
 from web.keys import GATE
 from web.pages.errors import say_unreadable
 from web.settings import SettingsError, read_settings
+from web.streams import STREAMS_MAX, room
+
+log = logging.getLogger(__name__)
 
 
 def main() -> int:
@@ -23,6 +26,12 @@ def main() -> int:
     # Each open page is a file.
     _, files = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
+    if room() < STREAMS_MAX:
+        log.warning(
+            "%d pages can be live at once, since a process may open %d files here (ulimit -Hn); "
+            "%d can where it may open more",
+            *(room(), files, STREAMS_MAX),
+        )
     app = build_app(settings)
     run(
         app,

@@ -19,6 +19,7 @@ from web.variant import Variant
 
 STREAMS_MAX = 20_000
 # Files that a process has open beside its streams: sockets to services, and pages being served.
+# Where it may open few, these are half of them.
 OTHER_FILES = 1_000
 # A browser that is this far behind is let go; it comes back and resumes from its last event id.
 BEHIND_MAX_BYTES = 64 * 1024
@@ -99,6 +100,12 @@ class EventStream(web.StreamResponse):
             self._begin()
 
 
+def room() -> int:
+    """Return how many streams this process may hold open."""
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return min(STREAMS_MAX, max(files - OTHER_FILES, files // 2))
+
+
 class Streams:
     """All open streams of a process, by what they hear."""
 
@@ -109,8 +116,7 @@ class Streams:
 
     def require_room(self) -> None:
         """Raise HTTPServiceUnavailable where one more would be too many."""
-        files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        if self._count >= min(STREAMS_MAX, files - OTHER_FILES):
+        if self._count >= room():
             raise web.HTTPServiceUnavailable(headers={"Retry-After": "30"})
 
     def add(self, stream: Stream) -> None:

@@ -120,12 +120,13 @@ if [ ! -e "$stamp" ] || [ requirements.lock -nt "$stamp" ] || [ pyproject.toml -
   say "Installing Python packages"
   # uv reads the lock as constraints with hashes, so that one lock serves every choice of extras.
   sed -n '/^uv==/,/[^\\]$/p' requirements.lock >.venv/uv.txt
-  .venv/bin/python -m pip install --quiet --require-hashes --requirement .venv/uv.txt
+  failed="Could not install the Python packages: the lines above say why. Then run this again."
+  .venv/bin/python -m pip install --quiet --require-hashes --requirement .venv/uv.txt || fail "$failed"
   extras=web,ticket_svc,analytics_svc,classifier_svc,trainer,migrate,local
   command -v npm >/dev/null || extras=$extras,node
   .venv/bin/python deploy/requirements.py "$extras" "$goal" >.venv/wanted.txt
   .venv/bin/uv pip install --quiet --native-tls --python .venv/bin/python \
-    --constraint requirements.lock --requirement .venv/wanted.txt
+    --constraint requirements.lock --requirement .venv/wanted.txt || fail "$failed"
   touch "$stamp"
 fi
 [ -z "$unavailable" ] || printf '%s\n' $unavailable >>$not_to_be_had
@@ -135,6 +136,7 @@ stamp=node_modules/installed-$goal
 if [ ! -e "$stamp" ] || [ package-lock.json -nt "$stamp" ]; then
   say "Installing htmx"
   if [ "$goal" = run ]; then only=--omit=dev; else only=--include=dev; fi
-  PATH=$PATH:$PWD/.venv/bin npm ci --silent --no-audit --no-fund $only >&2
+  PATH=$PATH:$PWD/.venv/bin npm ci --silent --no-audit --no-fund $only >&2 \
+    || fail "Could not install htmx with npm. Run this again with the network in reach."
   touch "$stamp"
 fi
