@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 from analytics_svc.periods import day_of
 from contracts.rest import Ticket
+from contracts.text import cut
 from contracts.vocabulary import NO_CATEGORY, Status
 
 # Of a title, which is shown in a line.
@@ -35,5 +36,5 @@ def state_of(ticket: Ticket, zone: ZoneInfo) -> TicketState:
         ticket.closed_at,
         ticket.status,
         ticket.category or NO_CATEGORY,
-        None if ticket.status is Status.CLOSED else ticket.title[:TITLE_CHARACTERS],
+        None if ticket.status is Status.CLOSED else cut(ticket.title, TITLE_CHARACTERS),
     )

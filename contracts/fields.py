@@ -4,10 +4,12 @@ import re
 from datetime import UTC, datetime
 from typing import Annotated
 
+import regex
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
 from pydantic.types import AwareDatetime
 from pydantic_core import PydanticCustomError
 
+from contracts.text import is_blank
 from contracts.vocabulary import (
     DESCRIPTION_MAX_CHARACTERS,
     EVERY_CATEGORY,
@@ -27,7 +29,8 @@ _LINE_PATTERN = TEXT_PATTERN.replace("[^", r"[^\n\r\u2028\u2029")
 def clean_text(value: str, max_characters: int) -> str:
     """Return the text trimmed and with `\\n` as its only line end.
 
-    Raises PydanticCustomError where nothing, too much, or a control character is left.
+    Raises PydanticCustomError where nothing that a reader sees, too much, or a control character
+    is left.
     """
     if found := _NOT_TEXT.search(value):
         raise PydanticCustomError(
@@ -36,13 +39,13 @@ def clean_text(value: str, max_characters: int) -> str:
             {"code": f"{ord(found.group()):04X}"},
         )
     text = value.replace("\r\n", "\n").replace("\r", "\n").strip()
-    if not text:
+    if is_blank(text):
         raise PydanticCustomError("blank", "must not be empty")
-    if len(text) > max_characters:
+    if (over := len(text) - max_characters) > 0:
         raise PydanticCustomError(
             "too_long",
-            "must have at most {max} characters (has {n})",
-            {"max": max_characters, "n": len(text)},
+            f"is {{over}} character{'s' if over > 1 else ''} too long ({{n}}; at most {{max}})",
+            {"over": over, "n": len(text), "max": max_characters},
         )
     return text
 
@@ -64,7 +67,7 @@ def _text_schema(max_characters: int, pattern: str = TEXT_PATTERN) -> WithJsonSc
             "minLength": 1,
             "maxLength": max_characters,
             "pattern": pattern,
-            "description": "Trimmed; must hold more than white space; no control characters.",
+            "description": "Trimmed; a reader must see something of it; no control characters.",
         }
     )
 
@@ -111,6 +114,19 @@ Instant = Annotated[
 # A bigint key that JavaScript can hold exactly (2^53 - 1).
 ID_MAX = 9_007_199_254_740_991
 Id = Annotated[int, Field(ge=1, le=ID_MAX)]
+_AROUND = r"[\s\p{Default_Ignorable_Code_Point}]*"
+_TICKET_NUMBER = regex.compile(rf"{_AROUND}(?:[#＃]{_AROUND})?(\d{{1,19}}){_AROUND}")
+
+
+def find_ticket_number(text: str) -> int | None:
+    """Return which ticket a text such as "57" or "#57" names, in any script's digits.
+
+    It may be larger than any id is.
+    """
+    found = _TICKET_NUMBER.fullmatch(text)
+    return int(found[1]) or None if found else None
+
+
 # A version is PostgreSQL's integer.
 Version = Annotated[int, Field(ge=1, le=2_147_483_647)]
 

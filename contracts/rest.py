@@ -14,6 +14,7 @@ from contracts.fields import (
     ReplyTitle,
     Version,
 )
+from contracts.text import title_span
 from contracts.vocabulary import Action, Category, CategorySource, Role, Status
 
 
@@ -42,8 +43,9 @@ class Ticket(Record):
 
     @property
     def title(self) -> str:
-        """Return the first line, which stands for the ticket in lists."""
-        return self.description.split("\n", 1)[0]
+        """Return the line that stands for the ticket in lists; empty where nobody sees any."""
+        start, end = title_span(self.description)
+        return self.description[start:end]
 
 
 class Message(Record):

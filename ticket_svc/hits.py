@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from contracts.rest import Hit, Span, Ticket
+from contracts.text import sign_span, title_span
 from contracts.vocabulary import EXCERPT_MAX_CHARACTERS, Role
 from ticket_svc.wanted import Wanted, is_part_anywhere
 
@@ -58,8 +59,10 @@ class Marker:
     def hit(self, ticket: Ticket, said: Iterable[Said]) -> Hit:
         """Return what to mark in a ticket: the text with the most words, the earliest of equals."""
         best = description = self._places(ticket.description)
-        title_end = len(ticket.title)
-        title = [place for place in description if place.end <= title_end]
+        title_start, title_end = title_span(ticket.description)
+        title = [
+            place for place in description if title_start <= place.start and place.end <= title_end
+        ]
         text, message = ticket.description, None
         for one in () if self._has_all(description) else said:
             places = self._places(one.body)
@@ -69,7 +72,7 @@ class Marker:
         return Hit(
             ticket_id=ticket.id,
             in_title=self._has_all(title),
-            title_spans=_spans(title, 0, title_end),
+            title_spans=_spans(title, title_start, title_end),
             message_id=message and message.id,
             message_number=message and message.number,
             author=message and message.author,
@@ -143,6 +146,8 @@ def _choose_piece(text: str, places: Sequence[Place]) -> tuple[int, int]:
         # At a word's beginning, where there is one before the place.
         while start < begin and not text[start - 1].isspace():
             start += 1
+    # Never a part of what a reader sees as one sign, at both ends.
+    start = sign_span(text, start)[0]
     end = start + EXCERPT_MAX_CHARACTERS
     if end < len(text):
         last = max((place.end for place in places if place.end <= end), default=start + 1)
@@ -150,7 +155,7 @@ def _choose_piece(text: str, places: Sequence[Place]) -> tuple[int, int]:
         while cut > last and not text[cut].isspace():
             cut -= 1
         end = cut if cut > last else end
-    return start, min(end, len(text))
+    return start, sign_span(text, min(end, len(text)))[0]
 
 
 def _spans(places: Iterable[Place], start: int, end: int) -> list[Span]:

@@ -9,6 +9,7 @@ from pydantic.types import AwareDatetime
 from pydantic_core import PydanticCustomError
 
 from contracts.fields import Body, CategoryOrNone, Description, clean_text
+from contracts.text import is_blank
 from contracts.vocabulary import (
     PAGE_DEFAULT_ITEMS,
     PAGE_MAX_ITEMS,
@@ -40,7 +41,7 @@ def _to_utc(value: datetime) -> datetime:
 
 
 def _clean_search(value: str) -> str | None:
-    return clean_text(value, SEARCH_MAX_CHARACTERS) if value.strip() else None
+    return None if is_blank(value) else clean_text(value, SEARCH_MAX_CHARACTERS)
 
 
 def _decode(value: str) -> Cursor:
@@ -86,7 +87,9 @@ class ListQuery(Query):
         _text_parameter(
             "Words that all occur in the description or the messages, in any order, whatever their"
             " case and accents: from three letters on also as parts of words, shorter ones where a"
-            " word begins; mistyped ones stand for what is near and more usual. `hits` says where.",
+            " word begins; mistyped ones stand for what is near and more usual. `hits` says where."
+            " A number, such as 57 or #57, also finds the ticket of that number: first, and"
+            " whatever the other parameters say.",
             maxLength=SEARCH_MAX_CHARACTERS,
         ),
     ] = None

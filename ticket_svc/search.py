@@ -42,8 +42,10 @@ class Page(NamedTuple):
     limit: int
 
     @classmethod
-    def of(cls, query: ListQuery, statuses: Sequence[str], categories: Sequence[str]) -> "Page":
-        """Return what a query wants; one ticket more tells whether another page follows.
+    def of(
+        cls, query: ListQuery, statuses: Sequence[str], categories: Sequence[str], more: int = 1
+    ) -> "Page":
+        """Return what a query wants, and `more` tickets, to tell whether another page follows.
 
         `statuses` and `categories` are the wanted ones, each at least one; NO_CATEGORY is one too.
         """
@@ -58,7 +60,7 @@ class Page(NamedTuple):
             start, start_id = query.opened_to if descending else query.opened_from, 0
         else:
             start, start_id = None, 0
-        limit = query.limit + 1
+        limit = query.limit + more
         return cls(
             statuses,
             categories,

@@ -97,13 +97,21 @@ async def fetch_ticket_of_key(connection: Connection, key: UUID) -> tuple[Ticket
 
 async def fetch_ticket(connection: Connection, ticket_id: int, *, lock: bool = False) -> Ticket:
     """Return the ticket, locked until the transaction ends if so wished; raises NotFound."""
+    ticket = await find_ticket(connection, ticket_id, lock=lock)
+    if ticket is None:
+        raise NotFound(unknown_ticket("id", ticket_id))
+    return ticket
+
+
+async def find_ticket(
+    connection: Connection, ticket_id: int, *, lock: bool = False
+) -> Ticket | None:
+    """Return the ticket, if there is one, locked until the transaction ends if so wished."""
     row = await connection.fetchrow(
         f"SELECT {TICKET_COLUMNS} FROM ticket WHERE id = $1" + (" FOR UPDATE" if lock else ""),
         ticket_id,
     )
-    if row is None:
-        raise NotFound(unknown_ticket("id", ticket_id))
-    return to_ticket(row)
+    return to_ticket(row) if row else None
 
 
 async def lock_tickets(connection: Connection, *ticket_ids: int) -> dict[int, Ticket]:

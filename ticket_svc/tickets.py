@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Sequence
 from hashlib import sha256
 from uuid import UUID
 
+from contracts.fields import ID_MAX, find_ticket_number
 from contracts.rest import (
     Counts,
     EditTicket,
@@ -82,19 +83,48 @@ async def list_tickets(pool: Pool, role: Role, query: ListQuery) -> TicketPage:
         )
     categories: Sequence[str] = query.category or EVERY_CATEGORY
     async with acquire(pool) as connection:
-        page = search.Page.of(query, sorted(set(statuses)), sorted(set(categories)))
-        if query.q is None:
-            tickets, hits = await search.list_tickets(connection, page), None
-        else:
-            wanted = await found.list_wanted(connection, query.q)
-            tickets = await found.list_tickets(connection, page, wanted)
-            hits = await _list_hits(connection, tickets[: query.limit], wanted)
+        filters = (query, sorted(set(statuses)), sorted(set(categories)))
+        if query.q is not None:
+            return await _search(connection, role, query.q, *filters)
+        tickets = await search.list_tickets(connection, search.Page.of(*filters))
     items = tickets[: query.limit]
-    if len(tickets) == len(items):
-        return TicketPage(items=items, hits=hits, next=None)
-    last = items[-1]
-    value = getattr(last, query.sort.removeprefix("-"))
-    return TicketPage(items=items, hits=hits, next=Cursor(query.sort, value, last.id).encode())
+    return TicketPage(items=items, next=_next(query, items) if len(tickets) > len(items) else None)
+
+
+async def _search(
+    connection: Connection,
+    role: Role,
+    text: str,
+    query: ListQuery,
+    statuses: Sequence[str],
+    categories: Sequence[str],
+) -> TicketPage:
+    """Return what has the words; before all, whatever the filters, the ticket that is named.
+
+    A text such as "57" or "#57" names a ticket, which then is on the first page only.
+    """
+    number = find_ticket_number(text) or 0
+    named = await store.find_ticket(connection, number) if 0 < number <= ID_MAX else None
+    first = [named] if named and named.status in VISIBLE[role] and not query.cursor else []
+    page = search.Page.of(query, statuses, categories, more=2 if named else 1)
+    wanted = await found.list_wanted(connection, text)
+    tickets = await found.list_tickets(connection, page, wanted)
+    others = [ticket for ticket in tickets if named is None or ticket.id != named.id]
+    shown = others[: query.limit - len(first)]
+    items = first + shown
+    return TicketPage(
+        items=items,
+        hits=await _list_hits(connection, items, wanted),
+        next=_next(query, shown) if len(others) > len(shown) else None,
+    )
+
+
+def _next(query: ListQuery, shown: Sequence[Ticket]) -> str:
+    """Return the cursor behind what is shown of an order; behind nothing, the order's beginning."""
+    if not shown:
+        return Cursor(query.sort, None, 0).encode()
+    value = getattr(shown[-1], query.sort.removeprefix("-"))
+    return Cursor(query.sort, value, shown[-1].id).encode()
 
 
 async def _list_hits(

@@ -26,7 +26,7 @@ HTMX = ("htmx.org/dist/htmx.min.js", "htmx.org/dist/ext/hx-sse.min.js")
 # By the name that pages use: what is there from the start, and what comes with the first touch.
 BUNDLES = {
     "app.js": ("app.js",),
-    "later.js": ("drafts.js", "list.js", "keys.js", "ticket.js"),
+    "later.js": ("drafts.js", "length.js", "list.js", "keys.js", "ticket.js"),
 }
 HASH_CHARACTERS = 12
 

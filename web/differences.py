@@ -6,10 +6,14 @@ Takes texts and returns HTML; knows no page.
 import re
 from difflib import SequenceMatcher
 
+import regex
 from markupsafe import Markup, escape
 
-# What stands between words is compared too, so that a text comes out as it was.
-_PARTS = re.compile(r"\w+|\s+|[^\w\s]")
+from contracts.text import SIGN
+
+# What stands between words is compared too, so that a text comes out as it was. No part ends within
+# what a reader sees as one sign.
+_PARTS = regex.compile(rf"(?:(?=\w){SIGN})+|\s+|{SIGN}")
 # Texts with more parts are compared by lines: words would cost a second of everybody's time.
 PARTS_MAX = 3_000
 _BETWEEN = re.compile(r"</mark>(\s+)<mark>")

@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
+import regex
 from babel import Locale
 from babel.dates import format_date, format_time, format_timedelta
 from babel.numbers import format_decimal, format_percent
@@ -16,8 +17,10 @@ from babel.units import format_unit
 from markupsafe import Markup, escape
 
 from contracts.fields import format_instant
+from contracts.text import cut, sign_span, title_span
 from contracts.vocabulary import NO_CATEGORY, Action, Category, CategorySource, Role, Status
 from web.i18n import N_, current_locale, gettext
+from web.links import find_addresses
 
 # Far more than the ages, months and numbers that pages of a day show, in every language.
 REMEMBERED = 8_192
@@ -52,7 +55,8 @@ TITLE_MAX_CHARACTERS = 140
 SURE_FROM = 0.6
 LIKENESS = ((0.8, N_("almost the same")), (0.6, N_("much alike")), (0.0, N_("somewhat alike")))
 # What the classifier takes for a word: "Wi-Fi" is one.
-_WORD = re.compile(r"(\w+(?:-\w+)*)")
+_WORD = re.compile(r"\w+(?:-\w+)*")
+_BIDI_CONTROL = regex.compile(r"\p{Bidi_Control}")
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
 # Largest first; months and years are rounded, the exact date stands beside them.
 AGE_UNITS = (365 * DAY, 30 * DAY, 7 * DAY, DAY, HOUR, MINUTE)
@@ -79,11 +83,20 @@ def deed(action: str) -> str:
 
 
 def title(description: str) -> str:
-    """Return the first line, cut at a length that a list can show."""
-    line = description.split("\n", 1)[0]
+    """Return the first line with something to see, cut at a length that a list can show."""
+    start, end = title_span(description)
+    line = description[start:end] or gettext("(no visible text)")
     if len(line) <= TITLE_MAX_CHARACTERS:
         return line
-    return line[: TITLE_MAX_CHARACTERS - 1].rstrip() + "…"
+    return cut(line, TITLE_MAX_CHARACTERS - 1).rstrip() + "…"
+
+
+def undirected(text: str) -> str:
+    """Return the text without what turns the direction of what stands beside it.
+
+    For places that take no element to shut it in, such as the title of a window.
+    """
+    return _BIDI_CONTROL.sub("", text)
 
 
 def age(instant: datetime, now: datetime) -> str:
@@ -185,12 +198,21 @@ def _linked(n: int, address: str, locale: Locale) -> Markup:
 
 
 def mark_spans(text: str, spans: Iterable[tuple[int, int]]) -> Markup:
-    """Return the text with its spans (from, up to) in `<mark>`; what lies outside is left out."""
+    """Return the text with its spans (from, up to) in `<mark>`; what lies outside is left out.
+
+    A part of what a reader sees as one sign is marked with the rest of it.
+    """
     parts, at = [], 0
     for start, end in spans:
+        start, end = max(at, sign_span(text, start)[0]), _sign_end(text, end)
         parts += [escape(text[at:start]), _marked(text[start:end])]
-        at = end
+        at = max(at, end)
     return Markup("").join([*parts, escape(text[at:])])
+
+
+def _sign_end(text: str, at: int) -> int:
+    start, end = sign_span(text, at)
+    return end if start < at else at
 
 
 def _marked(text: str) -> Markup:
@@ -202,12 +224,22 @@ def mark_words(text: str, words: Collection[str]) -> Markup:
     if not words:
         return escape(text)
     wanted = {word.casefold() for word in words}
-    return Markup("").join(
-        Markup("<mark>{}</mark>").format(part)
-        if at % 2 and part.casefold() in wanted
-        else escape(part)
-        for at, part in enumerate(_WORD.split(text))
-    )
+    found = (word.span() for word in _WORD.finditer(text) if word[0].casefold() in wanted)
+    return mark_spans(text, found)
+
+
+def with_links(text: str, words: Collection[str] = ()) -> Markup:
+    """Return the text with its web addresses as links, and the words marked as by `mark_words`."""
+    parts, at = [], 0
+    for start, end in find_addresses(text):
+        link = Markup('<a href="{}" dir="ltr" rel="nofollow noopener noreferrer">{}</a>')
+        address = text[start:end]
+        parts += [
+            mark_words(text[at:start], words),
+            link.format(address, mark_words(address, words)),
+        ]
+        at = end
+    return Markup("").join([*parts, mark_words(text[at:], words)])
 
 
 def likeness(score: float) -> str:

@@ -4,10 +4,11 @@ Services say it in English, with a stable code and the figures of the sentence; 
 table from their codes to what the pages say. A code without a sentence here is said in English.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from contracts.rest import FieldError, Problem
-from web.i18n import N_, gettext
+from web.filters import number
+from web.i18n import N_, gettext, ngettext
 
 # Problems, by their code.
 PROBLEMS = {
@@ -47,7 +48,6 @@ FIELDS = {
     "same_ticket": N_("must be another ticket"),
     "several_lines": N_("must be one line"),
     "title_taken": N_("is the title of another reply already"),
-    "too_long": N_("must have at most %(max)s characters (has %(n)s)"),
     "unknown_ticket": N_("there is no ticket %(ticket)s"),
     "until_before_since": N_("must not be before the first month"),
     "year": N_("must be between the years 1 and 9999"),
@@ -78,9 +78,21 @@ def say_field(error: FieldError) -> str:
     """Return what is wrong with a field, as words that follow its name."""
     code = error.code or ""
     try:
+        if code == "too_long":
+            return _say_too_long(error.params)
         return gettext(FIELDS[code]) % error.params
     except KeyError:  # another service's release knows more codes, or says other figures
         return error.message
+
+
+def _say_too_long(params: Mapping[str, str | int]) -> str:
+    over, n, most = (int(params[name]) for name in ("over", "n", "max"))
+    reason = ngettext(
+        "is %(num)s character too long (%(n)s; at most %(most)s)",
+        "is %(num)s characters too long (%(n)s; at most %(most)s)",
+        over,
+    )
+    return reason % {"num": number(over), "n": number(n), "most": number(most)}
 
 
 def say_named(error: FieldError) -> str:

@@ -20,6 +20,9 @@ from web.differences import mark_changes
         ("Old", "", []),
         ("a <b>", "a <i>", ["i"]),
         ("水が出ない", "水が出る", ["水が出る"]),
+        ("It works 👩🏽\u200d💻", "It works 👩🏿\u200d💻", ["👩🏿\u200d💻"]),
+        ("🇮🇹🇩🇪", "🇮🇹🇩🇰", ["🇩🇰"]),
+        ("cafe", "cafe\u0301", ["cafe\u0301"]),
     ],
 )
 def test_words_that_are_new_are_marked(before: str, after: str, marked: list[str]) -> None:

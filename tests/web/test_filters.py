@@ -100,3 +100,26 @@ def test_a_month_is_a_campus_month() -> None:
         datetime(2026, 3, 31, 22, tzinfo=UTC),
     )
     assert month_bounds("2026-12", "Europe/Rome")[1].year == 2027
+
+
+@pytest.mark.parametrize(
+    ("description", "title"),
+    [
+        ("One line\nand another", "One line"),
+        ("\u200b\n \u2800\nThe first to be seen", "The first to be seen"),
+        ("\u200b\n\u2800", "(no visible text)"),
+        ("x" * 140, "x" * 140),
+        ("x" * 141, "x" * 139 + "…"),
+        ("x" * 138 + "🇮🇹" * 5, "x" * 138 + "…"),
+        ("x" * 130 + "e\u0301" * 10, "x" * 130 + "e\u0301" * 4 + "…"),
+        ("a" + "\u0301" * 5_000, "a" + "\u0301" * 138 + "…"),
+    ],
+)
+def test_a_title_is_a_line_that_can_be_seen_of_whole_signs(description: str, title: str) -> None:
+    assert filters.title(description) == title
+
+
+def test_a_mark_takes_in_the_whole_of_a_sign() -> None:
+    coder = "👩🏽\u200d💻"
+    assert filters.mark_spans(f"a {coder} b", [(2, 3)]) == f"a <mark>{coder}</mark> b"
+    assert filters.mark_words("cafe\u0301 x", ["cafe"]) == "<mark>cafe\u0301</mark> x"

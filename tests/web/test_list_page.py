@@ -239,3 +239,30 @@ async def test_what_is_found_in_a_message_is_shown_with_its_place(
         assert f"No <mark>{word}</mark> came" in seen.html
         # What the title says is not said twice.
         assert seen.html.count('class="excerpt"') == 1
+
+
+async def test_a_number_leads_to_its_ticket(user: Person, helpdesk: Person, api: Api) -> None:
+    ticket = await api.open("The lift is stuck")
+    for person in (user, helpdesk):
+        for q in (f"{ticket.id}", f"%23{ticket.id}"):
+            seen = await person.see(f"/tickets?q={q}")
+            assert re.findall(r'<li class="row" id="t(\d+)"', seen.html)[0] == str(ticket.id)
+    await api.move(ticket.id, "active", "closed")
+    seen = await user.see(f"/tickets?q=%23{ticket.id}")
+    assert f"Ticket #{ticket.id} is closed . It was closed on" in seen.text
+    assert "The lift is stuck" not in seen.text
+    assert "No ticket matches" not in seen.text
+    seen = await helpdesk.see(f"/tickets?q=%23{ticket.id}&status=open")
+    assert f'id="t{ticket.id}"' in seen.html
+    seen = await user.see("/tickets?q=999999999")
+    assert "is closed" not in seen.text
+
+
+async def test_the_first_line_that_can_be_seen_leads_to_a_ticket(user: Person, api: Api) -> None:
+    word = uuid4().hex
+    ticket = await api.open(f"\u200b\n\u2800\n\u202eTitle {word}\nmore")
+    seen = await user.see(f"/tickets?q={word}")
+    assert f'dir="auto">\u202eTitle <mark>{word}</mark></a>' in seen.html
+    seen = await user.see(f"/tickets/{ticket.id}")
+    # A window's title has nothing that would shut in what turns its direction.
+    assert f"<title>#{ticket.id} Title {word} · Campus helpdesk</title>" in seen.html

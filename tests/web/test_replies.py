@@ -35,7 +35,7 @@ async def test_a_reply_is_added_edited_and_deleted(helpdesk: Person, api: Api) -
     ("title", "text", "status", "field", "sentence"),
     [
         ("", "Text", 422, "title", "Title must not be empty."),
-        ("x" * 81, "Text", 422, "title", "Title must have at most 80 characters (has 81)."),
+        ("x" * 81, "Text", 422, "title", "Title is 1 character too long (81; at most 80)."),
         ("Title", " ", 422, "text", "Text must not be empty."),
         ("{taken}", "Another", 409, "title", "Title is the title of another reply already."),
     ],

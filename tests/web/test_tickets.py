@@ -156,7 +156,7 @@ async def test_a_bad_text_comes_back_with_the_reason(user: Person, text: str, ht
     assert seen.typed("report-text") == text
     assert 'aria-describedby="report-help report-error"' in seen.html
     assert 'aria-invalid="true" autofocus' in seen.html
-    assert "must " in seen.html.split('id="report-error"')[1].split("</p>")[0]
+    assert "The text " in seen.html.split('id="report-error"')[1].split("</p>")[0]
     assert ("<html" in seen.html) is not htmx
 
 
@@ -191,3 +191,24 @@ async def test_a_text_survives_a_crowd(people: MakePerson, serve: Serve) -> None
     assert (await person.see("/health/ready")).status == 200
     server.app[GATE]._places = asyncio.Semaphore(1)
     assert (await person.send("/tickets", text="typed", key="the-key")).status == 303
+
+
+@pytest.mark.parametrize("script", ["x", "ü", "字", "😀", "\r\n"])
+async def test_every_text_that_is_not_too_long_is_taken_whole(
+    user: Person, api: Api, script: str
+) -> None:
+    text = f"a{script * 9_998}b"
+    seen = await user.send("/tickets", text=text, key=str(uuid4()))
+    assert seen.status == 303
+    stored = await api.fetch(int(seen.location.rsplit("/", 1)[1].split("?")[0]))
+    assert stored.description == text.replace("\r\n", "\n")
+
+
+@pytest.mark.parametrize("script", ["x", "😀", "\r\n"])
+async def test_a_text_that_is_too_long_comes_back_with_how_much(user: Person, script: str) -> None:
+    text = f"a{script * 10_005}b"
+    seen = await user.send("/tickets", text=text, key=str(uuid4()))
+    assert seen.status == 422
+    assert "The text is 7 characters too long (10,007; at most 10,000)." in seen.text
+    assert seen.typed("report-text") == text
+    assert "maxlength" not in seen.html

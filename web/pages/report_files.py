@@ -12,7 +12,8 @@ from contracts.reports import OldTicket, ResolutionReport, UnclosedReport
 from contracts.vocabulary import NO_CATEGORY
 from web.reports import Report
 
-Cell = str | int | float | datetime | None
+# Whole numbers only: a spreadsheet in German or Italian reads 415948.928 as 415 948 928.
+Cell = str | int | datetime | None
 
 # A chart becomes part of our own page, so it may hold these shapes and looks, and links to lists of
 # tickets, and nothing else. The analytics service promises that; this is the second lock.
@@ -58,7 +59,7 @@ def to_csv(rows: Iterable[Iterable[Cell]]) -> str:
     return out.getvalue()
 
 
-def _cell(value: Cell) -> str | int | float:
+def _cell(value: Cell) -> str | int:
     if isinstance(value, datetime):
         return format_instant(value)
     if isinstance(value, str) and value.startswith(_FORMULA):
@@ -76,7 +77,11 @@ def rows_of(report: Report, category: str) -> list[tuple[Cell, ...]]:
         return [("start", "opened", "open", "active"), *buckets]
     if isinstance(report, ResolutionReport):
         months = [
-            (m.month, m.closed, m.still_open, m.mean_seconds, m.median_seconds, int(m.provisional))
+            (
+                *(m.month, m.closed, m.still_open),
+                *(_whole(m.mean_seconds), _whole(m.median_seconds)),
+                int(m.provisional),
+            )
             for m in report.months
         ]
         names = ("month", "closed", "still_open", "mean_seconds", "median_seconds", "provisional")
@@ -91,6 +96,10 @@ def age_rows_of(report: UnclosedReport) -> list[tuple[Cell, ...]]:
     """Return the rows of the table of ages in the same way."""
     ages = [(band.since, band.until, band.open, band.active) for band in report.ages]
     return [("since", "until", "open", "active"), *ages]
+
+
+def _whole(seconds: float | None) -> int | None:
+    return None if seconds is None else round(seconds)
 
 
 def _oldest(ticket: OldTicket | None) -> tuple[Cell, Cell]:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 
 from aiohttp import web
 
+from contracts.fields import find_ticket_number
 from contracts.rest import Ticket
 from contracts.vocabulary import Role
 from web.around import find_around, find_similar
@@ -168,7 +169,7 @@ async def mark_duplicate(request: web.Request) -> web.Response:
     """Say of which ticket this one is a duplicate, or with an empty number that it is none."""
     role, ticket_id = require_role(request), read_ticket_id(request)
     number = (await read_form(request)).get("of", "").strip()
-    original_id = read_number(number.removeprefix("#"))
+    original_id = find_ticket_number(number)
     api = request.app[TICKET_API]
     if not number:
         await api.unmark_duplicate(role, ticket_id)

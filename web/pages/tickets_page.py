@@ -7,11 +7,13 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import NamedTuple
 from urllib.parse import urlencode
 
 from aiohttp import web
 from multidict import MultiMapping
 
+from contracts.fields import find_ticket_number
 from contracts.rest import Counts, TicketPage
 from contracts.vocabulary import PAGE_MAX_ITEMS, Category, Role, Status
 from web.filters import label
@@ -112,9 +114,19 @@ class ReportForm:
     error: str = ""
 
 
+class Closed(NamedTuple):
+    """All that users learn of a closed ticket."""
+
+    id: int
+    closed_at: datetime
+
+
 @dataclass(frozen=True, kw_only=True)
 class TicketsPage(Page):
-    """`shown` is how many rows the browser has with these."""
+    """`shown` is how many rows the browser has with these.
+
+    `closed` is the ticket that a user's search names, where that is closed.
+    """
 
     filters: Filters
     report: ReportForm
@@ -122,6 +134,7 @@ class TicketsPage(Page):
     shown: int = 0
     next: str | None = None
     counts: Counts | None = None
+    closed: Closed | None = None
     now: datetime
     since: int
 
@@ -231,7 +244,9 @@ async def load_page(
     page = make_page(request, role, filters, form, said)
     api = request.app[TICKET_API]
     try:
-        found, counts = await asyncio.gather(_fetch(api, role, filters), api.counts(role))
+        found, counts, closed = await asyncio.gather(
+            _fetch(api, role, filters), api.counts(role), _find_closed(api, role, filters)
+        )
     except ApiError as error:
         if error.problem.status != 422:
             raise
@@ -244,7 +259,20 @@ async def load_page(
         shown=filters.before + len(found.items),
         next=found.next and replace(filters, cursor=found.next, rows=0).address,
         counts=counts,
+        closed=closed,
     )
+
+
+async def _find_closed(api: TicketApi, role: Role, filters: Filters) -> Closed | None:
+    number = find_ticket_number(filters.q)
+    if number is None or role is not Role.USER or filters.cursor:
+        return None
+    try:
+        await api.ticket(role, number)
+    except ApiError as error:
+        closed_at = error.problem.closed_at
+        return Closed(number, closed_at) if closed_at else None
+    return None
 
 
 async def _fetch(api: TicketApi, role: Role, filters: Filters) -> TicketPage:
