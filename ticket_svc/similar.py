@@ -7,6 +7,7 @@ from bus.rpc import RpcError
 from bus.rpc_client import RpcClient
 from contracts.messages import Embedding, EmbedRequest
 from contracts.rest import SimilarTicket, SimilarTickets
+from contracts.text import is_blank
 from contracts.topology import RPC_EMBED
 from contracts.vocabulary import Role
 from ticket_svc import embeddings, search
@@ -48,7 +49,10 @@ async def list_similar_to_ticket(
 
 
 async def _embed(rpc: RpcClient, text: str) -> Vector | None:
-    request = EmbedRequest(text=text[:COMPARED_CHARACTERS])
+    beginning = text[:COMPARED_CHARACTERS]
+    if is_blank(beginning):
+        return None
+    request = EmbedRequest(text=beginning)
     try:
         return Vector.of(await rpc.call(RPC_EMBED, request, Embedding, EMBED_SECONDS))
     except RpcError as error:

@@ -10,6 +10,8 @@ from tests.promises.person import person, program
 BAD_TEXTS = {
     "empty": "",
     "blank": " \n\t ",
+    "unseen": "\u200b\u2060\ufeff",
+    "blank glyphs": "\u2800 \u3164",
     "too long": "x" * 10_001,
     "control character": "bell \x07",
     "NUL": "nul \x00",

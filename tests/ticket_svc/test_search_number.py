@@ -1,8 +1,11 @@
 """The number of a ticket finds it: first, once, and for users only while it is not closed."""
 
+from itertools import product
+from typing import get_args
+
 import pytest
 
-from ticket_svc.cursor import Cursor
+from ticket_svc.queries import Sort
 
 
 async def found(api, q, role="helpdesk", **filters):
@@ -47,26 +50,20 @@ async def test_a_user_does_not_find_a_closed_one(api):
     assert await found(api, f"{named['id']}", "user") == ([], None)
 
 
-@pytest.mark.parametrize(
-    "sort", ["-opened_at", "opened_at", "-modified_at", "-affected", "waiting_since"]
-)
-@pytest.mark.parametrize("limit", [1, 2, 3, 200])
-async def test_pages_show_it_once_and_first_in_every_order(api, sort, limit):
+async def test_pages_show_it_once_and_first_in_every_order(api):
     tickets = [await api.open() for _ in range(3)]
     named = tickets[1]["id"]
-    tickets = [await api.edit(t, description=f"Room {named} is cold") for t in tickets]
-    await api.open(f"Room {named} is dark, too")
-    seen, cursor = [], {}
-    while True:
-        ids, following = await found(api, str(named), sort=sort, limit=str(limit), **cursor)
-        assert len(ids) <= limit
-        seen += ids
-        if following is None:
-            break
-        cursor = {"cursor": following}
-    assert seen[0] == named
-    assert sorted(seen) == sorted({named, *(n + tickets[0].body["id"] for n in range(4))})
-
-
-def test_the_cursor_of_an_order_s_beginning_can_be_read_again():
-    assert Cursor("-opened_at", None, 0).encode()
+    for ticket in tickets:
+        await api.edit(ticket, description=f"Room {named} is cold")
+    tickets.append(await api.open(f"Room {named} is dark, too"))
+    for sort, limit in product(get_args(Sort), ("1", "2", "3", "200")):
+        seen, cursor = [], {}
+        while True:
+            ids, following = await found(api, str(named), sort=sort, limit=limit, **cursor)
+            assert len(ids) <= int(limit)
+            seen += ids
+            if following is None:
+                break
+            cursor = {"cursor": following}
+        assert seen[0] == named, (sort, limit)
+        assert sorted(seen) == [ticket["id"] for ticket in tickets], (sort, limit)
