@@ -128,11 +128,25 @@ class Tickets(Record):
 
 
 class Messages(Record):
+    """The thread, or the last part of it that was asked for, oldest first."""
+
     items: list[Message]
+    earlier: Id | None = Field(
+        default=None,
+        description="With `limit` only: the id to give as `before` for what was said earlier; null"
+        " where nothing was.",
+    )
 
 
 class History(Record):
+    """What happened, or the last part of it that was asked for, oldest first."""
+
     items: list[HistoryItem]
+    earlier: Version | None = Field(
+        default=None,
+        description="With `limit` only: the version to give as `before` for what happened earlier;"
+        " null where nothing did.",
+    )
 
 
 class SimilarTickets(Record):

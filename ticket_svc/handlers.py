@@ -7,7 +7,9 @@ from pydantic import BaseModel
 
 from contracts.rest import (
     EditTicket,
+    History,
     MarkDuplicate,
+    Messages,
     MoveTicket,
     OpenTicket,
     SendMessage,
@@ -26,18 +28,29 @@ from ticket_svc.parsing import (
     read_key,
     read_query,
 )
-from ticket_svc.queries import ListQuery, SimilarQuery, SimilarTextQuery
+from ticket_svc.queries import (
+    HistoryQuery,
+    ListQuery,
+    SimilarQuery,
+    SimilarTextQuery,
+    ThreadQuery,
+)
 
 NDJSON = "application/x-ndjson"
 
 
-def _answer(body: BaseModel, status: int = 200) -> web.Response:
+def _answer(body: BaseModel, status: int = 200, *, is_given_only: bool = False) -> web.Response:
     return web.Response(
         status=status,
-        body=body.model_dump_json().encode(),
+        body=body.model_dump_json(exclude_unset=is_given_only).encode(),
         content_type="application/json",
         headers={hdrs.CACHE_CONTROL: "no-store"},
     )
+
+
+def _part_answer(body: Messages | History) -> web.Response:
+    # Who asks for the whole gets `items` and nothing beside them.
+    return _answer(body, is_given_only=True)
 
 
 def _ticket_answer(ticket: Ticket, status: int = 200) -> web.Response:
@@ -171,8 +184,11 @@ async def list_duplicates(request: web.Request) -> web.Response:
 
 
 async def list_messages(request: web.Request) -> web.Response:
-    """Return a ticket's thread."""
-    return _answer(await tickets.list_messages(request.app[POOL], request[ROLE], read_id(request)))
+    """Return a ticket's thread, or a part of it."""
+    query = read_query(request, ThreadQuery)
+    return _part_answer(
+        await tickets.list_messages(request.app[POOL], request[ROLE], read_id(request), query)
+    )
 
 
 async def send_message(request: web.Request) -> web.Response:
@@ -188,8 +204,11 @@ async def send_message(request: web.Request) -> web.Response:
 
 
 async def list_history(request: web.Request) -> web.Response:
-    """Return what happened to a ticket."""
-    return _answer(await tickets.list_history(request.app[POOL], request[ROLE], read_id(request)))
+    """Return what happened to a ticket, or a part of it."""
+    query = read_query(request, HistoryQuery)
+    return _part_answer(
+        await tickets.list_history(request.app[POOL], request[ROLE], read_id(request), query)
+    )
 
 
 async def list_replies(request: web.Request) -> web.Response:

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 from pydantic.types import AwareDatetime
 from pydantic_core import PydanticCustomError
 
-from contracts.fields import Body, CategoryOrNone, Description, clean_text
+from contracts.fields import Body, CategoryOrNone, Description, Id, Version, clean_text
 from contracts.text import is_blank
 from contracts.vocabulary import (
     PAGE_DEFAULT_ITEMS,
@@ -113,6 +113,28 @@ class ListQuery(Query):
         _text_parameter("`next` of the page before; the other parameters stay the same."),
     ] = None
     limit: Annotated[int, Field(ge=1, le=PAGE_MAX_ITEMS)] = PAGE_DEFAULT_ITEMS
+
+
+class ThreadQuery(Query):
+    """Which part of a thread: all of it, unless one of these is given."""
+
+    before: Annotated[
+        Id | None, Field(description="Only messages before this one, such as `earlier`.")
+    ] = None
+    limit: Annotated[
+        int | None, Field(ge=1, le=PAGE_MAX_ITEMS, description="Only the last so many.")
+    ] = None
+
+
+class HistoryQuery(Query):
+    """Which part of a history: all of it, unless one of these is given."""
+
+    before: Annotated[
+        Version | None, Field(description="Only what was before this version, such as `earlier`.")
+    ] = None
+    limit: Annotated[
+        int | None, Field(ge=1, le=PAGE_MAX_ITEMS, description="Only the last so many.")
+    ] = None
 
 
 class SimilarQuery(Query):

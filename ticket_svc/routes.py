@@ -40,7 +40,14 @@ from ticket_svc.errors import (
     WrongStep,
 )
 from ticket_svc.parsing import IDEMPOTENCY_KEY
-from ticket_svc.queries import ListQuery, Query, SimilarQuery, SimilarTextQuery
+from ticket_svc.queries import (
+    HistoryQuery,
+    ListQuery,
+    Query,
+    SimilarQuery,
+    SimilarTextQuery,
+    ThreadQuery,
+)
 
 
 class Route(NamedTuple):
@@ -123,7 +130,7 @@ REST = (
     ),
     Route(
         "GET", "/v1/tickets/{id}/messages", handlers.list_messages, "A ticket's thread",
-        Messages, refusals=(ClosedToUsers,),
+        Messages, query=ThreadQuery, refusals=(ClosedToUsers,),
     ),
     Route(
         "POST", "/v1/tickets/{id}/messages", handlers.send_message, "Put a message under a ticket",
@@ -132,7 +139,7 @@ REST = (
     ),
     Route(
         "GET", "/v1/tickets/{id}/history", handlers.list_history, "Who did what to a ticket, when",
-        History, refusals=(ClosedToUsers,),
+        History, query=HistoryQuery, refusals=(ClosedToUsers,),
     ),
     Route(
         "GET", "/v1/replies", handlers.list_replies, "Helpdesk's canned replies, by title",

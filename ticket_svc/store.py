@@ -10,6 +10,7 @@ from uuid import UUID
 
 import asyncpg
 
+from contracts.fields import ID_MAX
 from contracts.rest import HistoryItem, Message, Ticket
 from contracts.topology import EVENT_OF_ACTION, RPC_CLASSIFY, RPC_EMBED
 from contracts.vocabulary import Action, Category, CategorySource, Role, Status
@@ -21,6 +22,7 @@ TICKET_COLUMNS = (
     " version, messages, duplicate_of, affected, waiting_since"
 )
 MESSAGE_COLUMNS = "id, ticket_id, author, body, sent_at"
+_PAST_EVERY_ID = ID_MAX + 1
 
 # Parameters of every change: $1 role, $2 action, $3 type of the event, $4 before, $5 after. Its
 # own follow. `changed` is the row that it made or changed; no row, no trace.
@@ -328,20 +330,29 @@ async def find_message_of_key(connection: Connection, key: UUID) -> tuple[Messag
     return (Message(**row), row["request_hash"]) if row else None
 
 
-async def list_messages(connection: Connection, ticket_id: int) -> list[Message]:
-    """Return the thread, oldest first."""
+async def list_messages(
+    connection: Connection, ticket_id: int, before: int | None = None, limit: int | None = None
+) -> list[Message]:
+    """Return the thread, or the last of it before a message, oldest first."""
     rows = await connection.fetch(
-        f"SELECT {MESSAGE_COLUMNS} FROM message WHERE ticket_id = $1 ORDER BY id",
+        f"SELECT {MESSAGE_COLUMNS} FROM message WHERE ticket_id = $1 AND id < $2"
+        " ORDER BY id DESC LIMIT $3",
         ticket_id,
+        before or _PAST_EVERY_ID,
+        limit,
     )
-    return [Message(**row) for row in rows]
+    return [Message(**row) for row in reversed(rows)]
 
 
-async def list_history(connection: Connection, ticket_id: int) -> list[HistoryItem]:
-    """Return what happened, oldest first."""
+async def list_history(
+    connection: Connection, ticket_id: int, before: int | None = None, limit: int | None = None
+) -> list[HistoryItem]:
+    """Return what happened, or the last of it before a version, oldest first."""
     rows = await connection.fetch(
         "SELECT version, at, role, action, before, after FROM history"
-        " WHERE ticket_id = $1 ORDER BY version",
+        " WHERE ticket_id = $1 AND version < $2::bigint ORDER BY version DESC LIMIT $3",
         ticket_id,
+        before or _PAST_EVERY_ID,
+        limit,
     )
-    return [HistoryItem(**row) for row in rows]
+    return [HistoryItem(**row) for row in reversed(rows)]

@@ -35,7 +35,7 @@ from ticket_svc.errors import (
     bad_field,
 )
 from ticket_svc.hits import Marker
-from ticket_svc.queries import ListQuery
+from ticket_svc.queries import HistoryQuery, ListQuery, ThreadQuery
 from ticket_svc.wanted import Wanted
 
 VISIBLE = {
@@ -255,18 +255,31 @@ async def send_message(
     raise closed_to(role, ticket)
 
 
-async def list_messages(pool: Pool, role: Role, ticket_id: int) -> Messages:
+async def list_messages(pool: Pool, role: Role, ticket_id: int, query: ThreadQuery) -> Messages:
     """Return a ticket's thread, oldest first; raises NotFound and ClosedToUsers."""
     async with acquire(pool) as connection:
         await fetch_visible(connection, role, ticket_id)
-        return Messages(items=await store.list_messages(connection, ticket_id))
+        found = await store.list_messages(connection, ticket_id, query.before, _one_more(query))
+    if query.limit is None:
+        return Messages(items=found)
+    items = found[-query.limit :]
+    return Messages(items=items, earlier=items[0].id if len(items) < len(found) else None)
 
 
-async def list_history(pool: Pool, role: Role, ticket_id: int) -> History:
+async def list_history(pool: Pool, role: Role, ticket_id: int, query: HistoryQuery) -> History:
     """Return what happened to a ticket, oldest first; raises NotFound and ClosedToUsers."""
     async with acquire(pool) as connection:
         await fetch_visible(connection, role, ticket_id)
-        return History(items=await store.list_history(connection, ticket_id))
+        found = await store.list_history(connection, ticket_id, query.before, _one_more(query))
+    if query.limit is None:
+        return History(items=found)
+    items = found[-query.limit :]
+    return History(items=items, earlier=items[0].version if len(items) < len(found) else None)
+
+
+def _one_more(query: ThreadQuery | HistoryQuery) -> int | None:
+    """Return the limit that shows whether anything is left."""
+    return query.limit and query.limit + 1
 
 
 _KEY_ERROR = bad_field("Idempotency-Key", "key_reused", "was used for another request")

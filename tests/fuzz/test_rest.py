@@ -52,7 +52,7 @@ OPERATIONS = [
 PLAIN = (("GET", "/v1/tickets/counts"), ("GET", "/v1/tickets/export"), ("GET", "/v1/replies"))
 # Each is sent in both roles.
 DRAWN_RIGHT = DRAWN_WRONG = 140
-# A thread and a history have no parameter but the ticket's id.
+# Duplicates have no parameter but the ticket's id, a thread and a history only two small ones.
 DRAWN_RIGHT_BY_ID = 20
 WRONG_ROLE_CASES = 200
 MIXED_CASES = 500

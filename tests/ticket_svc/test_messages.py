@@ -1,5 +1,7 @@
 """Messages form a thread under a ticket that is not closed; each is a change of its ticket."""
 
+import pytest
+
 
 async def test_message_joins_the_thread_and_modifies_the_ticket(api):
     ticket = await api.open()
@@ -40,3 +42,34 @@ async def test_unknown_ticket_is_404_everywhere(api):
         ):
             assert (answer.status, answer.body["code"]) == (404, "not_found"), path
             assert answer.body["errors"][0]["field"] == "id"
+
+
+@pytest.mark.parametrize(("part", "key"), [("messages", "id"), ("history", "version")])
+async def test_a_long_thread_and_history_come_in_parts_that_add_up_to_the_whole(api, part, key):
+    ticket = await api.open()
+    for n in range(6):
+        await api.send(ticket, f"{n}")
+    path = f"/v1/tickets/{ticket['id']}/{part}"
+    whole = (await api.call("GET", path, expect=200)).body
+    assert list(whole) == ["items"]
+    parts, before = [], ""
+    while before is not None:
+        page = (await api.call("GET", f"{path}?limit=4{before}", role="user", expect=200)).body
+        parts[:0] = page["items"]
+        before = page["earlier"] and f"&before={page['earlier']}"
+        assert before is None or page["earlier"] == page["items"][0][key]
+    assert parts == whole["items"]
+    third = whole["items"][2][key]
+    earlier = (await api.call("GET", f"{path}?before={third}", expect=200)).body
+    assert earlier == {"items": whole["items"][:2]}
+
+
+@pytest.mark.parametrize("part", ["messages", "history"])
+@pytest.mark.parametrize(
+    "query", ["limit=0", "limit=201", "limit=x", "limit=", "before=0", "before=x", "after=1"]
+)
+async def test_a_part_that_cannot_be_is_refused_with_the_field(api, part, query):
+    ticket = await api.open()
+    answer = await api.call("GET", f"/v1/tickets/{ticket['id']}/{part}?{query}")
+    assert (answer.status, answer.body["code"]) == (422, "invalid")
+    assert [bad["field"] for bad in answer.body["errors"]] == [query.split("=")[0]]
