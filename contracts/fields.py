@@ -128,7 +128,8 @@ def find_ticket_number(text: str) -> int | None:
 
 
 # A version is PostgreSQL's integer.
-Version = Annotated[int, Field(ge=1, le=2_147_483_647)]
+VERSION_MAX = 2_147_483_647
+Version = Annotated[int, Field(ge=1, le=VERSION_MAX)]
 
 
 class Body(BaseModel):

@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from aiohttp import web
-from markupsafe import escape
 
 from contracts.fields import format_instant
 from contracts.rest import Counts, Ticket
@@ -21,8 +20,8 @@ from web.pages.analytics import TEMPLATE as REPORT
 from web.pages.report_page import AnalyticsPage, load_view, make_page
 from web.pages.report_question import Question
 from web.pages.ticket_page import LIVE_BLOCKS as TICKET_BLOCKS
-from web.pages.ticket_page import TEMPLATE as TICKET
-from web.pages.ticket_page import ClosedPage, TicketPage, load_page, make_closed_page, news_of
+from web.pages.ticket_page import ClosedPage, TicketPage, load_page, make_closed_page
+from web.pages.ticket_update import update_html, whole_html
 from web.render import blocks_html, partial
 from web.ticket_api import ApiError
 from web.variant import Variant
@@ -88,14 +87,16 @@ class Fragments:
         except ApiError as error:
             return make_closed_page(role, ticket_id, error)
 
-    def ticket(self, page: TicketPage | ClosedPage, variant: Variant) -> str:
-        """Return all of a ticket's page but the box for a new message."""
+    def ticket(self, page: TicketPage | ClosedPage, variant: Variant, seen: int) -> str | None:
+        """Return what a ticket's page lacks that shows the version `seen`, 0 for all of it.
+
+        None where it has to load itself. The box for a new message is never in it.
+        """
         renderer = self._app[RENDERER]
         with speaking(variant.language):
             if isinstance(page, ClosedPage):
                 return blocks_html(renderer, "closed.html", page, TICKET_BLOCKS)
-            said = partial("said", escape(news_of(page)), "innerMorph")
-            return blocks_html(renderer, TICKET, page, TICKET_BLOCKS) + said
+            return update_html(renderer, page, seen) if seen else whole_html(renderer, page)
 
     def presence(self, others: Others, variant: Variant) -> str:
         """Return in a sentence or two who else is at a ticket."""

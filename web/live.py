@@ -1,10 +1,11 @@
 """Keeps open pages current: RabbitMQ events in, fragments of pages out as server-sent events.
 
 One exclusive queue a process. An event's id is the microsecond at which it arrived here, so ids
-grow across restarts and agree between processes. A page names the id that it was rendered after;
-what is still kept is sent to it. Where something may be missing, a list hears `stale` and offers
-to fetch itself, and everything else is loaded anew; while the broker is away all hear `paused`.
-Each fragment is rendered once for each variant, however many browsers get it.
+grow across restarts and agree between processes. A page names the id that it was rendered after,
+and a ticket's page its version; it is sent what has changed since. Where that is too much, a list
+hears `stale` and offers to fetch itself, and a ticket hears `behind` and loads itself; while the
+broker is away all hear `paused`. Each fragment is rendered once for each variant and version,
+however many browsers get it, and nothing is sent to one that has not read what it was sent before.
 """
 
 import asyncio
@@ -25,7 +26,7 @@ from contracts.messages import Event
 from contracts.rest import Ticket
 from contracts.topology import EXCHANGE_TICKETS, WEB_LIVE_PREFIX
 from web.fragments import Fragments
-from web.streams import EventStream, Stream, Streams, comment, message, send
+from web.streams import EventStream, Place, Stream, Streams, comment, message, send
 from web.ticket_api import ApiError, Unavailable
 from web.topics import LIST, Topic
 from web.variant import Variant
@@ -33,8 +34,10 @@ from web.variant import Variant
 log = logging.getLogger(__name__)
 
 KEPT_TICKETS = 1_000
+# A list that missed more rows is better fetched, compressed and as it is now.
+MISSED_ROWS_MAX = 30
 PING_SECONDS = 15.0
-# How long a browser waits before it connects again.
+# How long a browser waits at first before it connects again; app.js lets the pauses grow.
 RETRY_MILLISECONDS = 1_000
 # After a lost broker every open page is loaded anew: few at a time, beside people's requests.
 LOADS_AT_ONCE = 4
@@ -63,12 +66,14 @@ class Change:
 class Watch:
     """How often a topic has still to be looked at, and what it was like the last time.
 
-    `drawn` is kept for topics of which a crowd comes back at once, as after a restart.
+    `drawn` is kept for topics of which a crowd comes back at once, as after a restart. What was
+    seen was last sent at the event id `sent_at`.
     """
 
     looks: int = 0
     digest: object = None
     drawn: dict[Variant, str] = field(default_factory=dict)
+    sent_at: int = 0
     task: "asyncio.Task[None] | None" = None
 
 
@@ -82,6 +87,8 @@ class Live:
         # Everything after this id is in `_kept`.
         self._complete_since = self._last_id
         self.streams = Streams()
+        self.streams.on_behind = self._note_behind
+        self.streams.on_caught_up = self._make_up
         self._watches: dict[Topic, Watch] = {}
         self._loads = asyncio.Semaphore(LOADS_AT_ONCE)
         self.link = Link()
@@ -106,57 +113,68 @@ class Live:
             for topic in self.streams.topics():
                 for variant in self.streams.variants(topic):
                     self.streams.send(topic, variant, self._ping(topic, variant))
+            self.streams.let_go_of_silent()
             heard = set(self.streams.topics())
             self._watches = {t: w for t, w in self._watches.items() if t in heard or w.task}
 
     def serve(
-        self,
-        request: web.Request,
-        topic: Topic,
-        variant: Variant,
-        since: int,
-        *,
-        is_back: bool,
-        page: str = "",
+        self, request: web.Request, topic: Topic, variant: Variant, place: Place
     ) -> web.StreamResponse:
-        """Return the stream of what happens to a topic after the event id `since`.
+        """Return the stream of what happens to a topic after the place where a page stands.
 
-        `is_back` says that the browser lost a stream before. Raises HTTPServiceUnavailable.
+        Raises HTTPServiceUnavailable.
         """
         self.streams.require_room()
-        stream = Stream(self.streams, topic, variant, page)
-        return EventStream(request, stream, lambda: self._begin(stream, since, is_back))
+        stream = Stream(self.streams, topic, variant, place)
+        return EventStream(request, stream, lambda: self._begin(stream, is_back=place.is_back))
 
     def close(self) -> None:
         """End all streams; browsers come back, to another process or to the next one."""
         self.streams.end()
 
-    def _begin(self, stream: Stream, since: int, is_back: bool) -> None:
-        topic, variant = stream.topic, stream.variant
-        watch = self._watches.get(topic)
-        if watch and not watch.task and not self.streams.variants(topic):
+    def _begin(self, stream: Stream, *, is_back: bool) -> None:
+        watch = self._watches.get(stream.topic)
+        if watch and not watch.task and not self.streams.variants(stream.topic):
             # Nobody has looked at it since the last one went.
-            del self._watches[topic]
-            watch = None
+            del self._watches[stream.topic]
         self.streams.add(stream)
-        missed = [
-            c for c in self._kept.values() if c.id > since and topic.is_concerned(c.ticket.id)
-        ]
-        text = f"retry: {RETRY_MILLISECONDS}\n"
+        send([stream], f"retry: {RETRY_MILLISECONDS}\n")
+        self._catch_up(stream, is_back=is_back)
+
+    def _note_behind(self, stream: Stream) -> None:
+        # All that was sent so far it will have read when it goes on.
+        stream.position = self.position
+
+    def _make_up(self, stream: Stream) -> None:
+        """Let a stream that was behind have what was not sent to it."""
+        self._catch_up(stream, is_back=False)
+        stream.others = None
+        self.streams.on_change(stream)
+
+    def _catch_up(self, stream: Stream, *, is_back: bool) -> None:
+        topic, variant, since = stream.topic, stream.variant, stream.position
+        watch = self._watches.get(topic)
+        missed = [c for c in self._kept.values() if self._is_missed(c, stream)]
+        is_gap = since < self._complete_since
         if not self.is_connected:
-            text += message("", event="paused")
-        elif topic == LIST and since < self._complete_since:
-            text += message("", event="stale", event_id=self.position)
+            text = message("", event="paused")
+        elif topic == LIST and (is_gap or len(missed) > MISSED_ROWS_MAX):
+            text = message("", event="stale", event_id=self.position)
         else:
-            if topic == LIST:
-                text += "".join(change.text(self._fragments, variant) for change in missed)
+            rows = missed if topic == LIST else ()
+            text = "".join(change.text(self._fragments, variant) for change in rows)
             text += self._ping(topic, variant)
-        if missed or is_back or since < self._complete_since:
+        if missed or is_back or is_gap or (watch and watch.sent_at > since):
             if self.is_connected and watch and not watch.task and variant in watch.drawn:
                 text += message(watch.drawn[variant])
             else:
                 self._look(topic, is_missed=True)
         send([stream], text)
+
+    def _is_missed(self, change: Change, stream: Stream) -> bool:
+        if not stream.topic.is_concerned(change.ticket.id):
+            return False
+        return change.ticket.version > stream.seen if stream.seen else change.id > stream.position
 
     async def _session(self, channel: AbstractChannel) -> None:
         queue = await channel.declare_queue(
@@ -240,11 +258,22 @@ class Live:
         watch.digest = state.digest
         watch.drawn.clear()
         for variant in variants:
-            html = state.draw(variant)
-            if topic.IS_KEPT:
-                watch.drawn[variant] = html
-            html += self._fragments.freshness(variant)
-            self.streams.send(topic, variant, message(html, event_id=position))
+            version = state.version(variant)
+            for seen, streams in self.streams.keeping_up(topic, variant).items():
+                if version and seen >= version:
+                    continue
+                html = state.draw(variant, seen)
+                if html is None:
+                    text = message("", event="behind")
+                else:
+                    if topic.IS_KEPT:
+                        watch.drawn[variant] = html
+                    html += self._fragments.freshness(variant)
+                    text = message(html, event_id=position)
+                for stream in streams:
+                    stream.seen = version
+                send(streams, text)
+        watch.sent_at = self.position
 
     def _ping(self, topic: Topic, variant: Variant) -> str:
         if not self.is_connected:

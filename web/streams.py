@@ -8,7 +8,9 @@ nothing.
 import asyncio
 import re
 import resource
+import time
 from collections.abc import Callable, Collection
+from typing import NamedTuple
 
 from aiohttp import HttpVersion11, web
 from prometheus_client import Counter, Gauge
@@ -21,8 +23,11 @@ STREAMS_MAX = 20_000
 # Files that a process has open beside its streams: sockets to services, and pages being served.
 # Where it may open few, these are half of them.
 OTHER_FILES = 1_000
-# A browser that is this far behind is let go; it comes back and resumes from its last event id.
+# A browser that has this much to read yet is sent no more until it has read it: what is kept for it
+# is this much and one message at most, however slow it is. Then it gets what it lacks.
 BEHIND_MAX_BYTES = 64 * 1024
+# One that has not read it by then is let go.
+BEHIND_SECONDS = 30.0
 LAST_CHUNK = b"0\r\n\r\n"
 _LINE_END = re.compile(r"\r\n|\r|\n")
 
@@ -30,19 +35,40 @@ STREAMS = Gauge("web_live_streams", "Open streams of live updates.")
 DROPPED = Counter("web_live_dropped_total", "Streams let go because they could not keep up.")
 
 
+class Place(NamedTuple):
+    """Where a page stands that opens a stream.
+
+    It knows everything up to the event id `position`, and of a ticket shows the version `seen`, 0
+    where it does not say so. `is_back` says that it lost a stream before.
+    """
+
+    position: int = 0
+    seen: int = 0
+    page: str = ""
+    is_back: bool = False
+
+
 class Stream(asyncio.Protocol):
     """One browser's connection, which hears of `topic` in the words of `variant`.
 
-    `page` is what the page calls itself, so that it is not told of itself.
+    `page` is what the page calls itself, so that it is not told of itself. It has been told
+    everything up to the event id `position`, except while it is behind; of a ticket it shows the
+    version `seen`, 0 where that is not known.
     """
 
-    __slots__ = ("_is_chunked", "_streams", "_transport", "others", "page", "topic", "variant")
+    __slots__ = (
+        *("_is_chunked", "_streams", "_transport"),
+        *("behind_since", "others", "page", "position", "seen", "topic", "variant"),
+    )
 
-    def __init__(self, streams: "Streams", topic: Topic, variant: Variant, page: str) -> None:
+    def __init__(self, streams: "Streams", topic: Topic, variant: Variant, place: "Place") -> None:
         self._streams = streams
         self.topic = topic
         self.variant = variant
-        self.page = page
+        self.page = place.page
+        self.position = place.position
+        self.seen = place.seen
+        self.behind_since: float | None = None
         # Who else is there as far as the page was told; it may still show what an earlier stream
         # told it.
         self.others: Others | None = None
@@ -62,8 +88,9 @@ class Stream(asyncio.Protocol):
         return True
 
     def send(self, data: bytes, chunk: bytes) -> None:
-        """Write the same bytes, bare or as a chunk of HTTP/1.1."""
-        self._transport.write(chunk if self._is_chunked else data)
+        """Write the same bytes, bare or as a chunk of HTTP/1.1; nothing to one that is behind."""
+        if self.behind_since is None:
+            self._transport.write(chunk if self._is_chunked else data)
 
     def end(self) -> None:
         """End the response in good order."""
@@ -71,9 +98,18 @@ class Stream(asyncio.Protocol):
             self._transport.write(LAST_CHUNK)
         self._transport.close()
 
-    def pause_writing(self) -> None:
+    def let_go(self) -> None:
+        """Cut the connection of a browser that does not read."""
         DROPPED.inc()
         self._transport.abort()
+
+    def pause_writing(self) -> None:
+        self.behind_since = time.monotonic()
+        self._streams.on_behind(self)
+
+    def resume_writing(self) -> None:
+        self.behind_since = None
+        self._streams.on_caught_up(self)
 
     def connection_lost(self, error: Exception | None) -> None:
         self._streams.remove(self)
@@ -113,6 +149,8 @@ class Streams:
         self._groups: dict[Topic, dict[Variant, set[Stream]]] = {}
         self._count = 0
         self.on_change: Callable[[Stream], None] = lambda _: None
+        self.on_behind: Callable[[Stream], None] = lambda _: None
+        self.on_caught_up: Callable[[Stream], None] = lambda _: None
 
     def require_room(self) -> None:
         """Raise HTTPServiceUnavailable where one more would be too many."""
@@ -154,6 +192,22 @@ class Streams:
         """Return the streams that hear a topic."""
         groups = self._groups.get(topic, {}).values()
         return [stream for group in groups for stream in group]
+
+    def keeping_up(self, topic: Topic, variant: Variant) -> dict[int, list[Stream]]:
+        """Return the streams of a group that can be sent to, by the version that each shows."""
+        by_seen: dict[int, list[Stream]] = {}
+        for stream in self._groups.get(topic, {}).get(variant, ()):
+            if stream.behind_since is None:
+                by_seen.setdefault(stream.seen, []).append(stream)
+        return by_seen
+
+    def let_go_of_silent(self) -> None:
+        """Cut the connections of browsers that have read nothing for too long."""
+        long_ago = time.monotonic() - BEHIND_SECONDS
+        for topic in self.topics():
+            for stream in self.of(topic):
+                if stream.behind_since is not None and stream.behind_since < long_ago:
+                    stream.let_go()
 
     def send(self, topic: Topic, variant: Variant, text: str) -> None:
         """Send a text to all that hear a topic in a variant."""

@@ -7,7 +7,6 @@ problem; a service that is away, too slow or broken becomes Unavailable.
 import asyncio
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Literal, Self, TypeAlias, TypeVar
 from uuid import UUID
@@ -19,7 +18,6 @@ from contracts.rest import (
     Counts,
     EditTicket,
     History,
-    HistoryItem,
     MarkDuplicate,
     Message,
     Messages,
@@ -74,14 +72,6 @@ class Unavailable(Exception):
     """The ticket service cannot be reached, takes too long, or has a defect of its own."""
 
 
-@dataclass(frozen=True)
-class Thread:
-    """What was said under a ticket and what was done to it, oldest first."""
-
-    messages: list[Message]
-    history: list[HistoryItem]
-
-
 class TicketApi:
     """One client for the whole process: `async with TicketApi(url, token) as api`."""
 
@@ -116,14 +106,19 @@ class TicketApi:
         """Return one ticket."""
         return await self._call(Ticket, "GET", f"/v1/tickets/{ticket_id}", role)
 
-    async def thread(self, role: Role, ticket_id: int) -> Thread:
-        """Return a ticket's messages and history, asked for at the same time."""
-        path = f"/v1/tickets/{ticket_id}"
-        messages, history = await asyncio.gather(
-            self._call(Messages, "GET", f"{path}/messages", role),
-            self._call(History, "GET", f"{path}/history", role),
-        )
-        return Thread(messages.items, history.items)
+    async def messages(
+        self, role: Role, ticket_id: int, limit: int, before: int | None = None
+    ) -> Messages:
+        """Return the last messages of a ticket, or the last before one of them."""
+        path = f"/v1/tickets/{ticket_id}/messages"
+        return await self._call(Messages, "GET", path, role, params=_part(limit, before))
+
+    async def history(
+        self, role: Role, ticket_id: int, limit: int, before: int | None = None
+    ) -> History:
+        """Return what was done to a ticket last, or last before a version."""
+        path = f"/v1/tickets/{ticket_id}/history"
+        return await self._call(History, "GET", path, role, params=_part(limit, before))
 
     async def similar(self, role: Role, text: str) -> list[SimilarTicket]:
         """Return open and active tickets about the same problem, best first."""
@@ -270,6 +265,10 @@ class TicketApi:
                 raise Unavailable from error
         await asyncio.sleep(RETRY_SECONDS)
         return await self._send(method, path, headers, params, data, tries - 1)
+
+
+def _part(limit: int, before: int | None) -> Params:
+    return [("limit", str(limit)), *([("before", str(before))] if before else [])]
 
 
 def _body(body_type: type[BodyT], **fields: str | int | None) -> BodyT:

@@ -15,10 +15,15 @@ from web.variant import Variant
 
 @dataclass(frozen=True)
 class State:
-    """What a topic shows now; where `digest` is the same as last time, nothing has changed."""
+    """What a topic shows now; where `digest` is the same as last time, nothing has changed.
 
-    draw: Callable[[Variant], str]
+    `draw` returns what a page needs that shows a version, 0 for all of it; None where it has to
+    load itself. `version` is what it shows then; 0 where that has none.
+    """
+
+    draw: Callable[[Variant, int], str | None]
     digest: object = field(default_factory=object)
+    version: Callable[[Variant], int] = lambda _: 0
 
 
 @dataclass(frozen=True)
@@ -36,7 +41,7 @@ class ListTopic:
     async def load(self, fragments: Fragments, _variants: Collection[Variant]) -> State:
         """Return the present state; raises ApiError, Unavailable."""
         counts = await fragments.load_counts()
-        return State(lambda variant: fragments.counts(counts, variant), counts)
+        return State(lambda variant, _: fragments.counts(counts, variant), counts)
 
 
 @dataclass(frozen=True)
@@ -57,7 +62,10 @@ class TicketTopic:
         """Return the present state; raises ApiError, Unavailable."""
         roles = {variant.role for variant in variants}
         pages = {role: await fragments.load_ticket(role, self.ticket_id) for role in roles}
-        return State(lambda variant: fragments.ticket(pages[variant.role], variant))
+        return State(
+            draw=lambda variant, seen: fragments.ticket(pages[variant.role], variant, seen),
+            version=lambda variant: pages[variant.role].version,
+        )
 
 
 @dataclass(frozen=True)
@@ -82,7 +90,7 @@ class ReportTopic:
             for language in {variant.language for variant in variants}
         }
         numbers = {language: page.numbers for language, page in pages.items()}
-        return State(lambda variant: fragments.report(pages[variant.language], variant), numbers)
+        return State(lambda variant, _: fragments.report(pages[variant.language], variant), numbers)
 
 
 Topic = ListTopic | TicketTopic | ReportTopic

@@ -9,13 +9,12 @@ from datetime import UTC, datetime
 import pytest
 
 from contracts.rest import Ticket
-from contracts.vocabulary import Category, CategorySource, Role, Status
+from contracts.vocabulary import Category, CategorySource, Status
 from tests.cable import Cable
 from tests.conftest import Stack
 from tests.web.conftest import Api, MakePerson, Person, Serve
 from tests.web.listener import listening, position
 from web.fragments import Fragments
-from web.i18n import Language
 from web.keys import LIVE
 from web.live import KEPT_TICKETS, Live
 from web.settings import Settings
@@ -266,22 +265,6 @@ async def test_a_stop_ends_streams_at_once(user: Person, stack: Stack) -> None:
         assert await asyncio.to_thread(stack.stop, "web") == 0
         await stream.response.content.read()
     await asyncio.to_thread(stack.start, "web")
-
-
-async def test_who_cannot_keep_up_is_let_go(people: MakePerson, serve: Serve) -> None:
-    server = await serve()
-    live = server.app[LIVE]
-    await connected(live)
-    async with listening(people("user", server), f"/live?since={live.position}"):
-        while not live.streams.variants(LIST):
-            await asyncio.sleep(0.01)
-        # Nobody reads: what the sockets hold is soon full.
-        for _ in range(400):
-            live.streams.send(LIST, Variant(Role.USER, Language.ENGLISH), message("x" * 60_000))
-            await asyncio.sleep(0)
-            if not live.streams.variants(LIST):
-                break
-        assert not live.streams.variants(LIST)
 
 
 async def test_a_browser_that_goes_is_forgotten_at_once(people: MakePerson, serve: Serve) -> None:

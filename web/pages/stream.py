@@ -11,6 +11,7 @@ from web.keys import LIVE, PRESENCE
 from web.pages.report_question import read_question
 from web.reports import ANALYSES
 from web.role import require_helpdesk, require_role
+from web.streams import Place
 from web.topics import LIST, ReportTopic, TicketTopic, Topic
 from web.variant import Variant
 
@@ -21,15 +22,19 @@ async def show(request: web.Request) -> web.StreamResponse:
     """Stream what happens to the list, to one `ticket` or to one `report`, after the id `since`.
 
     Beside a report's parameters, one of which is called so too, it is `after`. The id that a
-    browser sends when it comes back counts more than the one in the address.
+    browser sends when it comes back counts more than the one in the address. Of a ticket a page
+    says which version it has `seen`, and gets what changed since.
     """
     variant = Variant(require_role(request), current_language())
+    query = request.query
     last_id = request.headers.get("Last-Event-ID")
-    since = read_number(last_id or request.query.get("after") or request.query.get("since"))
-    topic = _read_topic(request)
-    page = _read_page(request.query.get("page", ""))
-    live = request.app[LIVE]
-    return live.serve(request, topic, variant, since, is_back=bool(last_id), page=page)
+    place = Place(
+        position=read_number(last_id or query.get("after") or query.get("since")),
+        seen=read_number(query.get("seen")),
+        page=_read_page(query.get("page", "")),
+        is_back=bool(last_id),
+    )
+    return request.app[LIVE].serve(request, _read_topic(request), variant, place)
 
 
 async def tell_typing(request: web.Request) -> web.Response:

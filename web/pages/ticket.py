@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 from aiohttp import web
 
-from contracts.fields import find_ticket_number
+from contracts.fields import ID_MAX, VERSION_MAX, find_ticket_number
 from contracts.rest import Ticket
 from contracts.vocabulary import Role
 from web.around import find_around, find_similar
@@ -29,6 +29,7 @@ from web.pages.ticket_answers import (
 from web.pages.ticket_page import (
     LIVE_BLOCKS,
     TEMPLATE,
+    EarlierPage,
     Editor,
     Marking,
     Reply,
@@ -39,6 +40,7 @@ from web.pages.ticket_page import (
     make_editor,
     news_of,
 )
+from web.pages.ticket_part import HISTORY_ITEMS, THREAD_ITEMS, part_of
 from web.refusals import say_field, say_text
 from web.render import html_response, page_response, partial, wants_fragment
 from web.role import require_helpdesk, require_role
@@ -50,8 +52,13 @@ EDIT_TRIES = 4
 
 
 async def show(request: web.Request) -> web.Response:
-    """Show the ticket; htmx gets what is new after the version that it has `seen`."""
+    """Show the ticket; htmx gets what is new after the version that it has `seen`.
+
+    With `before` or `until`, show what was said or done before a message or a version.
+    """
     role, ticket_id = require_role(request), read_ticket_id(request)
+    if "before" in request.query or "until" in request.query:
+        return await _show_earlier(request, role, ticket_id)
     try:
         page = await load_whole(request, role, ticket_id)
     except ApiError as error:
@@ -65,6 +72,31 @@ async def show(request: web.Request) -> web.Response:
     if said:
         forget_said(request, response)
     return response
+
+
+async def _show_earlier(request: web.Request, role: Role, ticket_id: int) -> web.Response:
+    query, api = request.query, request.app[TICKET_API]
+    name = "before" if "before" in query else "until"
+    before = read_number(query[name])
+    if not 0 < before <= (ID_MAX if name == "before" else VERSION_MAX):
+        raise web.HTTPNotFound
+    try:
+        ticket = await api.ticket(role, ticket_id)
+        if name == "before":
+            part = part_of(await api.messages(role, ticket_id, THREAD_ITEMS, before))
+        else:
+            part = part_of(None, await api.history(role, ticket_id, HISTORY_ITEMS, before))
+    except ApiError as error:
+        return closed_response(request, role, ticket_id, error)
+    is_fragment = wants_fragment(request)
+    page = EarlierPage(
+        role=role, section="tickets", ticket=ticket, part=part, is_fragment=is_fragment
+    )
+    if not is_fragment:
+        return page_response(request, "earlier.html", page)
+    block, target = ("earlier",) * 2 if name == "before" else ("history_earlier", "history-earlier")
+    html = request.app[RENDERER].block("earlier.html", block, page)
+    return html_response(request, partial(target, html, "outerHTML"))
 
 
 async def show_similar(request: web.Request) -> web.Response:

@@ -21,8 +21,9 @@ from web.differences import mark_changes
 from web.filters import deed, label
 from web.i18n import gettext as _
 from web.keys import BECAUSE, LIVE, TICKET_API
+from web.pages.ticket_part import HISTORY_ITEMS, THREAD_ITEMS, Part, part_of
 from web.render import Page
-from web.ticket_api import ApiError, Thread
+from web.ticket_api import ApiError
 
 TEMPLATE = "ticket.html"
 # What a live update replaces: everything but the forms with a key, since it goes to many browsers.
@@ -83,7 +84,7 @@ class TicketPage(Page):
     around: Around
     similar: tuple[SimilarTicket, ...] | None = None
     is_compared: bool = False
-    thread: Thread
+    part: Part
     editor: Editor
     reply: Reply
     marking: Marking = Marking()
@@ -96,6 +97,10 @@ class TicketPage(Page):
     categories: tuple[Category, ...] = tuple(Category)
 
     @property
+    def version(self) -> int:
+        return self.ticket.version
+
+    @property
     def category_was(self) -> str:
         return category_digest(self.ticket)
 
@@ -105,14 +110,14 @@ class TicketPage(Page):
 
     @property
     def last_edit(self) -> HistoryItem | None:
-        """Return when and by whom the description was edited last."""
-        edits = (i for i in self.thread.history if i.action is Action.DESCRIPTION_EDITED)
+        """Return when and by whom the description was edited last, if that was of late."""
+        edits = (i for i in self.part.history if i.action is Action.DESCRIPTION_EDITED)
         return max(edits, key=lambda item: item.version, default=None)
 
     @property
     def is_answered(self) -> bool:
         """Tell whether helpdesk spoke last."""
-        messages = self.thread.messages
+        messages = self.part.messages
         return bool(messages) and messages[-1].author is Role.HELPDESK
 
     @property
@@ -139,25 +144,37 @@ class SimilarPage(Page):
 
 
 @dataclass(frozen=True, kw_only=True)
+class EarlierPage(Page):
+    """What was said or done before what the page of a ticket shows."""
+
+    ticket: Ticket
+    part: Part
+    is_fragment: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class ClosedPage(Page):
+    """What users learn of a closed ticket; what changes in it is not for them, nor its version."""
+
     ticket_id: int
     closed_at: datetime
+    version: int = 0
 
 
 async def load_page(app: web.Application, role: Role, ticket_id: int) -> TicketPage:
-    """Return the page of a ticket, its parts asked for at once; raises ApiError, Unavailable."""
+    """Return the page of a ticket; raises ApiError, Unavailable.
+
+    Its thread and history are read after the ticket: a page that says which version it shows must
+    have all that was said and done up to it.
+    """
     since = app[LIVE].position
     api = app[TICKET_API]
-
-    async def ask_by_ticket() -> tuple[Ticket, list[str], Around]:
-        ticket = await api.ticket(role, ticket_id)
-        because, around = await asyncio.gather(
-            app[BECAUSE].words(ticket), find_around(api, role, ticket)
-        )
-        return ticket, because, around
-
-    (ticket, because, around), thread = await asyncio.gather(
-        ask_by_ticket(), api.thread(role, ticket_id)
+    ticket = await api.ticket(role, ticket_id)
+    because, around, messages, history = await asyncio.gather(
+        app[BECAUSE].words(ticket),
+        find_around(api, role, ticket),
+        api.messages(role, ticket_id, THREAD_ITEMS),
+        api.history(role, ticket_id, HISTORY_ITEMS),
     )
     return TicketPage(
         role=role,
@@ -165,7 +182,7 @@ async def load_page(app: web.Application, role: Role, ticket_id: int) -> TicketP
         ticket=ticket,
         because=because,
         around=around,
-        thread=thread,
+        part=part_of(messages, history),
         editor=make_editor(ticket),
         reply=Reply(str(uuid4())),
         now=datetime.now(UTC),
@@ -183,7 +200,7 @@ def make_closed_page(role: Role, ticket_id: int, error: ApiError) -> ClosedPage:
 
 def news_of(page: TicketPage) -> str:
     """Return in a sentence who did what last."""
-    last = page.thread.history[-1]
+    last = page.part.history[-1]
     who = label(last.role) if last.role else _("Classifier")
     return _("Updated: %(who)s %(deed)s.") % {"who": who, "deed": deed(last.action)}
 
