@@ -1,8 +1,8 @@
 """Files that browsers keep for a year: each has its content's hash in its name.
 
 They are read, minified, hashed and compressed once at the start. htmx comes from `node_modules`,
-and its extension and our own scripts follow it in one file: htmx starts as soon as it is loaded,
-and what came later in a file of its own would now and then be too late.
+and our own scripts follow it in one file: htmx starts as soon as it is loaded, and what came later
+in a file of its own would now and then be too late.
 """
 
 import hashlib
@@ -22,10 +22,10 @@ CONTENT_TYPES = {
     ".js": "text/javascript; charset=utf-8",
 }
 MINIFIERS: dict[str, Callable[[str], str]] = {".css": rcssmin.cssmin, ".js": rjsmin.jsmin}
-HTMX = ("htmx.org/dist/htmx.min.js", "htmx.org/dist/ext/hx-sse.min.js")
+HTMX = "htmx.org/dist/htmx.min.js"
 # By the name that pages use: what is there from the start, and what comes with the first touch.
 BUNDLES = {
-    "app.js": ("app.js",),
+    "app.js": ("app.js", "live.js"),
     "later.js": ("drafts.js", "length.js", "list.js", "keys.js", "ticket.js"),
 }
 HASH_CHARACTERS = 12
@@ -50,7 +50,7 @@ class Assets:
         for name, scripts in BUNDLES.items():
             content = [_read_small(STATIC / script) for script in scripts]
             if name == "app.js":
-                content = [*_read_htmx(node_modules), *content]
+                content.insert(0, _read_htmx(node_modules))
             self._add(name, b"\n".join(content))
 
     def _add(self, name: str, content: bytes) -> None:
@@ -73,9 +73,8 @@ def _read_small(path: Path) -> bytes:
     return MINIFIERS[path.suffix](path.read_text()).encode()
 
 
-def _read_htmx(node_modules: Path) -> list[bytes]:
-    paths = [node_modules / name for name in HTMX]
-    for path in paths:
-        if not path.is_file():
-            raise SettingsError(f"{path} is missing: run `npm ci` first.")
-    return [path.read_bytes() for path in paths]
+def _read_htmx(node_modules: Path) -> bytes:
+    path = node_modules / HTMX
+    if not path.is_file():
+        raise SettingsError(f"{path} is missing: run `npm ci` first.")
+    return path.read_bytes()

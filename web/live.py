@@ -37,8 +37,8 @@ KEPT_TICKETS = 1_000
 # A list that missed more rows is better fetched, compressed and as it is now.
 MISSED_ROWS_MAX = 30
 PING_SECONDS = 15.0
-# How long a browser waits at first before it connects again; app.js lets the pauses grow.
-RETRY_MILLISECONDS = 1_000
+# How long a browser waits at first before it connects again; live.js lets the pauses grow.
+RETRY_MILLISECONDS = 2_000
 # After a lost broker every open page is loaded anew: few at a time, beside people's requests.
 LOADS_AT_ONCE = 4
 LOAD_AGAIN_SECONDS = 2.0

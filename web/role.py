@@ -4,21 +4,36 @@ The cookie is no secret and no proof; what a role may do is enforced by the tick
 `require_helpdesk`, on every request.
 """
 
+import re
 from urllib.parse import quote
 
 from aiohttp import web
 
 from contracts.vocabulary import Role
 from web.cookies import COOKIE_MAX_AGE_SECONDS, delete_cookie, set_cookie
+from web.render import wants_fragment
 
 COOKIE = "role"
 HOME = "/tickets"
 # A longer address, quoted into another one, could be more than a server or a browser takes.
 NEXT_MAX_CHARACTERS = 4_000
+# Where an open page stands on its server, as htmx says it.
+_PAGE = re.compile(r"https?://[^/?#]+(/[^#]*)")
 
 
 class NotHelpdesk(Exception):
     """The page is for helpdesk only."""
+
+
+class NoRole(Exception):
+    """An open page asks for something, and its reader has no role any more.
+
+    `entry` is the address at which one is chosen, which leads back to the page.
+    """
+
+    def __init__(self, entry: str) -> None:
+        super().__init__()
+        self.entry = entry
 
 
 def find_role(request: web.Request) -> Role | None:
@@ -29,14 +44,24 @@ def find_role(request: web.Request) -> Role | None:
         return None
 
 
-def require_role(request: web.Request) -> Role:
-    """Return the role; redirects to the entry page, which leads back here, where there is none."""
+def require_role(request: web.Request, *, is_page: bool = True) -> Role:
+    """Return the role; redirects to the entry page, which leads back here, where there is none.
+
+    Raises NoRole where it is no page that was asked for: a script would take the entry for it.
+    """
     role = find_role(request)
     if role is None:
-        can_return = request.method == "GET" and len(request.raw_path) <= NEXT_MAX_CHARACTERS
-        wanted = request.raw_path if can_return else HOME
-        raise web.HTTPSeeOther("/" if wanted == HOME else f"/?next={quote(wanted, safe='/')}")
+        if wants_fragment(request) or not is_page:
+            page = _PAGE.match(request.headers.get("HX-Current-URL", ""))
+            raise NoRole(_entry(page[1] if page else HOME))
+        raise web.HTTPSeeOther(_entry(request.raw_path if request.method == "GET" else HOME))
     return role
+
+
+def _entry(wanted: str) -> str:
+    if wanted == HOME or len(wanted) > NEXT_MAX_CHARACTERS or not is_ours(wanted):
+        return "/"
+    return f"/?next={quote(wanted, safe='/')}"
 
 
 def require_helpdesk(request: web.Request) -> Role:

@@ -100,7 +100,7 @@ PAGES = (
     Page("GET /analytics/{analysis}.{kind}", ENTRY, 403, 200, "/analytics/resolution.csv"),
     Page("GET /analytics/{analysis}.{kind}", ENTRY, 403, 200, "/analytics/active.svg"),
     Page("GET /analytics/{analysis}.{kind}", ENTRY, 403, 200, "/analytics/active.csv"),
-    Page("GET /live", ENTRY, 200, 200),
+    Page("GET /live", 401, 200, 200),
     Page("GET /health/live", 200, 200, 200),
     Page("GET /health/ready", 200, 200, 200),
     Page("GET /metrics", 200, 200, 200),

@@ -8,7 +8,7 @@ from http import HTTPStatus
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
-from markupsafe import escape
+from markupsafe import Markup, escape
 
 from bus.heads import Answer
 from bus.http import RETRY_AFTER_SECONDS, Busy
@@ -20,7 +20,7 @@ from web.pages.unsent import Draft, UnsentPage, as_report, make_draft
 from web.problems import problem_response, wants_json
 from web.refusals import say_problem
 from web.render import Page, html_response, page_response, partial, wants_fragment
-from web.role import NotHelpdesk, find_role
+from web.role import NoRole, NotHelpdesk, find_role
 from web.security import HEADERS, CrossSite, require_same_site
 from web.ticket_api import ApiError, Unavailable
 
@@ -53,6 +53,7 @@ HEADINGS = {
     500: N_("Our mistake"),
     503: N_("Back in a moment"),
 }
+NO_ROLE = N_("This browser has no role any more, so nothing was done and nothing comes in.")
 NOT_DONE = N_("That did not work")
 CROSS_SITE = N_(
     "This request came from another site, so nothing was changed. If you sent it from here, please "
@@ -81,6 +82,8 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
         return await handler(request)
     except CrossSite:
         return error_response(request, 403, _(CROSS_SITE))
+    except NoRole as error:
+        return _no_role_response(request, error.entry)
     except NotHelpdesk:
         return error_response(request, 403, _(SENTENCES[403]))
     except Busy:
@@ -94,8 +97,8 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
             raise
         sentence = _(SENTENCES.get(error.status, NOT_DONE))
         response = error_response(request, error.status, sentence)
-        if "Allow" in error.headers:
-            response.headers["Allow"] = error.headers["Allow"]
+        for name in {"Allow", "Retry-After"} & error.headers.keys():
+            response.headers[name] = error.headers[name]
         return response
     except web.RequestPayloadError:
         # aiohttp would try to read the rest, and log that as a defect.
@@ -125,6 +128,15 @@ def say_unreadable(app: web.Application) -> Callable[[HTTPStatus], Answer]:
         return Answer("text/html", app[RENDERER].page("errors.html", page), HEADERS)
 
     return say
+
+
+def _no_role_response(request: web.Request, entry: str) -> web.Response:
+    """Say to an open page that its reader has no role any more, with the way to the entry."""
+    link = Markup('<a href="{}">{}</a>').format(entry, _("Choose who you are"))
+    said = partial("said", Markup("{} {}").format(_(NO_ROLE), link), "innerHTML")
+    response = html_response(request, said, 401)
+    response.headers["WWW-Authenticate"] = 'Cookie realm="campus helpdesk"'
+    return response
 
 
 async def _not_done(request: web.Request, status: int, sentence: str) -> web.Response:

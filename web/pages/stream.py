@@ -25,7 +25,7 @@ async def show(request: web.Request) -> web.StreamResponse:
     browser sends when it comes back counts more than the one in the address. Of a ticket a page
     says which version it has `seen`, and gets what changed since.
     """
-    variant = Variant(require_role(request), current_language())
+    variant = Variant(require_role(request, is_page=False), current_language())
     query = request.query
     last_id = request.headers.get("Last-Event-ID")
     place = Place(

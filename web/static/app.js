@@ -1,4 +1,4 @@
-// What htmx cannot do by itself: fetch the other scripts in time, say what is not live.
+// What htmx cannot do by itself: fetch the other scripts in time, keep what is older out.
 // Everything here is a convenience: the pages work without it.
 (() => {
   "use strict";
@@ -80,8 +80,6 @@
   // itself, and what the page says about it, comes in anyway.
   addEventListener("htmx:before:swap", (event) => {
     const { ctx, tasks } = event.detail;
-    // A stream that is refused is asked for again; nobody has to read why.
-    if (ctx.sourceElement.id === "stream" && ctx.response.status >= 400) tasks.length = 0;
     const heads = tasks.map((task) => task.fragment.querySelector("#seen")).filter(Boolean);
     const seen = document.getElementById("seen");
     if (!heads.length || !seen) return;
@@ -92,41 +90,4 @@
       tasks.splice(0, tasks.length, ...tasks.filter((t) => t.swapSpec.style !== "outerMorph"));
     }
   });
-
-  // Whether updates arrive: a page never looks live when it is not. The server speaks every 15 s.
-  const SILENCE_MS = 35_000;
-  let connection, silence;
-
-  const say = (isLive) => {
-    const offline = document.getElementById("offline");
-    if (offline) offline.hidden = isLive;
-    clearTimeout(silence);
-    if (isLive) silence = setTimeout(again, SILENCE_MS);
-  };
-
-  // A connection of which nothing is heard may be dead without knowing; another one resumes.
-  function again() {
-    say(false);
-    connection?.reader?.cancel();
-    connection?.delayCanceller?.();
-  }
-
-  addEventListener("htmx:sse:after:connection", ({ detail }) => {
-    connection = detail.connection;
-  });
-  addEventListener("htmx:sse:after:message", ({ detail }) => {
-    say(detail.message.event !== "paused");
-  });
-  for (const name of ["htmx:sse:error", "offline"]) addEventListener(name, () => say(false));
-  addEventListener("online", again);
-
-  // htmx connects again after a stream that was lost, but not after one that never began.
-  const AGAIN_MS = 2_000;
-  for (const name of ["htmx:error", "htmx:response:error"]) {
-    addEventListener(name, ({ target: stream }) => {
-      if (stream.id !== "stream") return;
-      say(false);
-      setTimeout(() => htmx.trigger(stream, "again"), AGAIN_MS * (1 + Math.random()));
-    });
-  }
 })();
