@@ -164,7 +164,9 @@ class Live:
             rows = missed if topic == LIST else ()
             text = "".join(change.text(self._fragments, variant) for change in rows)
             text += self._ping(topic, variant)
-        if missed or is_back or is_gap or (watch and watch.sent_at > since):
+        # A position may come from a process that heard an event sooner; a version is a version.
+        is_unsure = is_back and not stream.seen
+        if missed or is_unsure or is_gap or (watch and watch.sent_at > since):
             if self.is_connected and watch and not watch.task and variant in watch.drawn:
                 text += message(watch.drawn[variant])
             else:

@@ -229,3 +229,43 @@ async def test_a_stream_that_is_refused_at_first_is_asked_for_again(open_page: O
     await expect(page.get_by_text("Not live at the moment")).to_be_visible()
     await expect(page.get_by_role("alert")).to_be_empty()
     await expect(page.get_by_text("Not live at the moment")).to_be_hidden(timeout=10_000)
+
+
+async def test_earlier_messages_come_in_above_and_stay_whatever_comes(
+    open_page: OpenPage, api: Api
+) -> None:
+    ticket = await api.open("Long")
+    await asyncio.gather(*(api.say(ticket.id, f"message {n}") for n in range(60)))
+    page = await open_page("helpdesk", f"/tickets/{ticket.id}")
+    messages = page.locator("#thread .message")
+    await expect(messages).to_have_count(50)
+    await page.get_by_role("link", name="Earlier messages").click()
+    await expect(messages).to_have_count(60)
+    await api.say(ticket.id, "comes by the stream")
+    await expect(messages).to_have_count(61, timeout=SOON_MS)
+    await page.get_by_label("Message").fill("comes by the form")
+    await page.get_by_role("button", name="Send message").click()
+    await expect(messages).to_have_count(62)
+    await page.get_by_role("button", name="Start work").click()
+    await expect(page.locator("#head .status")).to_have_text("Active")
+    ids = await messages.evaluate_all("all => all.map((m) => Number(m.id.slice(1)))")
+    assert ids == sorted(set(ids))
+    assert len(ids) == 62
+    await page.goto(f"/tickets/{ticket.id}#m{ids[0]}")
+    await page.reload()
+    await expect(page.locator(f"#m{ids[0]}")).to_be_in_viewport()
+
+
+async def test_a_page_that_missed_too_much_loads_itself(
+    open_page: OpenPage, api: Api, stack: Stack
+) -> None:
+    ticket = await api.open("Missed")
+    async with Cable(stack["WEB_URL"]) as cable:
+        page = await open_page("user", f"{cable.url}/tickets/{ticket.id}")
+        await cable.cut()
+        await asyncio.gather(*(api.say(ticket.id, f"message {n}") for n in range(55)))
+        await cable.mend()
+        await expect(page.locator("#thread .message")).to_have_count(50, timeout=15_000)
+        await expect(page.get_by_text("Not live at the moment")).to_be_hidden()
+        await api.say(ticket.id, "live again")
+        await expect(page.locator("#thread")).to_contain_text("live again", timeout=SOON_MS)

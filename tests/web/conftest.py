@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 import aio_pika
 import aiohttp
+import asyncpg
 import pytest
 from aio_pika.abc import AbstractIncomingMessage
 from aiohttp import web
@@ -225,3 +226,39 @@ async def api(stack: Stack) -> AsyncIterator[Api]:
     headers = {"Authorization": f"Bearer {stack['TICKET_API_TOKEN']}"}
     async with aiohttp.ClientSession(stack["TICKET_API_URL"], headers=headers) as session:
         yield Api(session)
+
+
+class LongThread(Protocol):
+    async def __call__(self, messages: int, body: str) -> Ticket: ...
+
+
+@pytest.fixture
+def long_thread(api: Api, stack: Stack) -> LongThread:
+    """Return a maker of tickets with many messages, which the database writes at once."""
+
+    async def make(messages: int, body: str) -> Ticket:
+        ticket = await api.open("A long thread")
+        connection = await asyncpg.connect(stack["TICKET_DATABASE_URL"])
+        try:
+            await connection.execute(
+                """
+                WITH said AS (
+                    INSERT INTO tickets.message (ticket_id, author, body, sent_at)
+                    SELECT $1, 'user', n || ' ' || $3, now() FROM generate_series(1, $2::int) AS n
+                ), done AS (
+                    INSERT INTO tickets.history (ticket_id, version, at, role, action)
+                    SELECT $1, n + 1, now(), 'user', 'message_sent'
+                      FROM generate_series(1, $2::int) AS n
+                )
+                UPDATE tickets.ticket
+                   SET messages = $2, version = $2 + 1, modified_at = now() WHERE id = $1
+                """,
+                ticket.id,
+                messages,
+                body,
+            )
+        finally:
+            await connection.close()
+        return ticket
+
+    return make

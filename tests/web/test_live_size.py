@@ -3,16 +3,12 @@
 import asyncio
 import re
 import socket
-from typing import Protocol
 
-import asyncpg
 import pytest
 from aiohttp.test_utils import TestServer
 
-from contracts.rest import Ticket
 from contracts.vocabulary import Role
-from tests.conftest import Stack
-from tests.web.conftest import Api, MakePerson, Person, Serve
+from tests.web.conftest import Api, LongThread, MakePerson, Person, Serve
 from tests.web.listener import listening
 from tests.web.test_live import connected, make_ticket
 from web import streams
@@ -42,42 +38,6 @@ async def stream_path(person: Person, ticket_id: int) -> str:
     found = re.search(r'hx-sse:connect="([^"]+)"', html)
     assert found
     return found[1].replace("&amp;", "&")
-
-
-class LongThread(Protocol):
-    async def __call__(self, messages: int, body: str) -> Ticket: ...
-
-
-@pytest.fixture
-def long_thread(api: Api, stack: Stack) -> LongThread:
-    """Return a maker of tickets with many messages, which the database writes at once."""
-
-    async def make(messages: int, body: str) -> Ticket:
-        ticket = await api.open("A long thread")
-        connection = await asyncpg.connect(stack["TICKET_DATABASE_URL"])
-        try:
-            await connection.execute(
-                """
-                WITH said AS (
-                    INSERT INTO tickets.message (ticket_id, author, body, sent_at)
-                    SELECT $1, 'user', n || ' ' || $3, now() FROM generate_series(1, $2::int) AS n
-                ), done AS (
-                    INSERT INTO tickets.history (ticket_id, version, at, role, action)
-                    SELECT $1, n + 1, now(), 'user', 'message_sent'
-                      FROM generate_series(1, $2::int) AS n
-                )
-                UPDATE tickets.ticket
-                   SET messages = $2, version = $2 + 1, modified_at = now() WHERE id = $1
-                """,
-                ticket.id,
-                messages,
-                body,
-            )
-        finally:
-            await connection.close()
-        return ticket
-
-    return make
 
 
 @pytest.mark.parametrize(("messages", "body"), [(60, LONG), (1_000, "and another one")])
