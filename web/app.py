@@ -22,6 +22,7 @@ from web.pages.errors import answer_errors
 from web.preferences import apply_preferences
 from web.presence import Presence
 from web.render import Renderer
+from web.role import require_shown_role
 from web.routes import ROUTES
 from web.security import add_headers
 from web.settings import Settings
@@ -41,7 +42,7 @@ def build_app(settings: Settings) -> web.Application:
     app = web.Application(
         middlewares=[
             *(measure, watch_for_path(), apply_preferences),
-            *(answer_errors, gate.serve),
+            *(answer_errors, gate.serve, require_shown_role),
         ],
         client_max_size=FORM_MAX_BYTES,
         handler_args=HANDLER_ARGS,

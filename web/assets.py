@@ -25,7 +25,8 @@ MINIFIERS: dict[str, Callable[[str], str]] = {".css": rcssmin.cssmin, ".js": rjs
 HTMX = "htmx.org/dist/htmx.min.js"
 # By the name that pages use: what is there from the start, and what comes with the first touch.
 BUNDLES = {
-    "app.js": ("app.js", "live.js"),
+    "app.js": ("app.js", "live.js", "reader.js"),
+    "reader.js": ("reader.js",),
     "later.js": ("drafts.js", "length.js", "list.js", "keys.js", "ticket.js"),
 }
 HASH_CHARACTERS = 12

@@ -10,7 +10,8 @@ from enum import StrEnum
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
-from web.i18n import N_, Language, negotiate, set_language
+from contracts.vocabulary import Role
+from web.i18n import N_, Language, current_language, negotiate, set_language
 
 LANGUAGE_COOKIE = "language"
 THEME_COOKIE = "theme"
@@ -35,6 +36,11 @@ _theme = ContextVar("theme", default=Theme.SYSTEM)
 def current_theme() -> Theme:
     """Return the theme of the page that is being made."""
     return _theme.get()
+
+
+def reader(role: Role | None) -> str:
+    """Return for whom a page is made; a page that comes back compares it (`reader.js`)."""
+    return f"{role or 'nobody'} {current_language()} {current_theme()}"
 
 
 def read_language(request: web.Request) -> Language:

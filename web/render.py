@@ -20,7 +20,7 @@ from web.assets import Assets
 from web.compression import Coding, choose_coding, pack_page
 from web.i18n import NAMES, Language, current_language, gettext, ngettext
 from web.keys import RENDERER
-from web.preferences import THEME_NAMES, current_theme
+from web.preferences import THEME_NAMES, current_theme, reader
 from web.settings import Settings
 
 # Below this, compressing saves nothing that anybody could notice.
@@ -90,6 +90,7 @@ class Renderer:
             "static": assets.address,
             "timezone": settings.timezone.key,
             "sure_from": filters.SURE_FROM,
+            "reader": reader,
             "language": current_language,
             "language_names": NAMES,
             "theme": current_theme,

@@ -8,9 +8,11 @@ import re
 from urllib.parse import quote
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from contracts.vocabulary import Role
 from web.cookies import COOKIE_MAX_AGE_SECONDS, delete_cookie, set_cookie
+from web.forms import FORM
 from web.render import wants_fragment
 
 COOKIE = "role"
@@ -19,6 +21,8 @@ HOME = "/tickets"
 NEXT_MAX_CHARACTERS = 4_000
 # Where an open page stands on its server, as htmx says it.
 _PAGE = re.compile(r"https?://[^/?#]+(/[^#]*)")
+# Forms say to whom they were shown; a program's need not.
+_SHOWN_TO = re.compile(rb"(?:^|&)as=([a-z]+)")
 
 
 class NotHelpdesk(Exception):
@@ -34,6 +38,10 @@ class NoRole(Exception):
     def __init__(self, entry: str) -> None:
         super().__init__()
         self.entry = entry
+
+
+class OtherRole(Exception):
+    """A form was sent from a page that was made for another role than the cookie's."""
 
 
 def find_role(request: web.Request) -> Role | None:
@@ -70,6 +78,19 @@ def require_helpdesk(request: web.Request) -> Role:
     if role is not Role.HELPDESK:
         raise NotHelpdesk
     return role
+
+
+@web.middleware
+async def require_shown_role(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Raise OtherRole where a form was shown to another role than it would be sent as.
+
+    Another tab may have changed the cookie, or the browser has kept the page from before.
+    """
+    if request.method == "POST" and request.content_type == FORM:
+        shown = _SHOWN_TO.search(await request.read())
+        if shown and shown[1].decode() != find_role(request):
+            raise OtherRole
+    return await handler(request)
 
 
 def safe_next(wanted: str) -> str:

@@ -11,6 +11,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, async_playwright
 
+from tests.browser.firefox import Firefox, Person, run_firefox
 from tests.conftest import Stack
 from tests.web.conftest import Api
 
@@ -83,6 +84,28 @@ async def open_page(
             await context.tracing.stop(path=f"{name}.zip")
         await context.close()
     assert not errors, errors
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def firefox(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Firefox]:
+    path = shutil.which("firefox-esr") or shutil.which("firefox")
+    assert path, "no Firefox: run `make test`, which installs it"
+    async with run_firefox(path, tmp_path_factory.mktemp("firefox")) as running:
+        yield running
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def person(
+    request: pytest.FixtureRequest, firefox: Firefox, stack: Stack
+) -> AsyncIterator[Person]:
+    """Return somebody who reads the pages in Firefox."""
+    user = (await firefox.ask("browser.createUserContext"))["userContext"]
+    person = Person(firefox, stack["WEB_URL"], user)
+    yield person
+    if request.node.stash.get(_FAILED, False):
+        for number, tab in enumerate(person.tabs):
+            await tab.screenshot(RESULTS / f"{request.node.name.replace('/', '_')}-{number}.png")
+    await firefox.ask("browser.removeUserContext", userContext=user)
 
 
 @pytest_asyncio.fixture(loop_scope="session")

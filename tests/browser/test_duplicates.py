@@ -1,11 +1,13 @@
 """Two tickets about one problem: how helpdesk joins them, and how the reporter finds the other."""
 
 import asyncio
+from typing import Any
 from uuid import uuid4
 
+import pytest
 from playwright.async_api import expect
 
-from tests.browser.conftest import PHONE, OpenPage
+from tests.browser.conftest import DESK, PHONE, OpenPage
 from tests.browser.test_once import BOTH
 from tests.web.conftest import Api
 
@@ -99,3 +101,27 @@ async def test_the_deciding_words_are_marked_and_follow_an_edit(
     await expect(page.locator("#head")).to_contain_text("set by helpdesk")
     await expect(marks).to_have_count(0)
     await expect(page.locator("#because")).to_be_hidden()
+
+
+@pytest.mark.parametrize("viewport", [PHONE, DESK], ids=["phone", "desk"])
+async def test_three_similar_tickets_take_a_line_each_and_the_rest_a_press(
+    open_page: OpenPage, api: Api, viewport: Any
+) -> None:
+    text = f"The heating of room {uuid4().hex[:8]} does not get warm however far it is opened"
+    tickets = [await api.open(text) for _ in range(6)]
+    await api.known(*tickets)
+    page = await open_page("helpdesk", f"/tickets/{tickets[0].id}", viewport=viewport)
+    lines = page.locator("#similar li")
+    await expect(lines).to_have_count(5)
+    await expect(lines.filter(visible=True)).to_have_count(3)
+    for line in await lines.filter(visible=True).all():
+        box = await line.bounding_box()
+        assert box
+        assert box["height"] < 48
+    card = await page.locator("#twins .card").bounding_box()
+    button = await lines.first.get_by_role("button").bounding_box()
+    assert card
+    assert button
+    assert button["x"] + button["width"] < card["x"] + card["width"]
+    await page.get_by_text("2 more").click()
+    await expect(lines.filter(visible=True)).to_have_count(5)

@@ -61,8 +61,7 @@ async def test_helpdesk_works_a_ticket_and_reads_a_report(
     await expect(page.locator("#rows li")).to_have_count(1)
     assert word in page.url
     await press(page.get_by_role("link", name=re.compile(word)), way)
-    await page.get_by_label("Category").select_option("Technical / IT")
-    await press(page.get_by_role("button", name="Save category"), way)
+    await press(page.get_by_label("Category").get_by_role("button", name="Technical / IT"), way)
     await expect(page.locator("#head")).to_contain_text("set by helpdesk")
     await press(page.get_by_role("button", name="Start work"), way)
     await expect(page.locator("#head .status")).to_have_text("Active")
@@ -169,3 +168,17 @@ async def test_a_problem_is_reported_by_keyboard_alone(open_page: OpenPage, api:
     await page.keyboard.press("Enter")
     await expect(page.locator("h1")).to_contain_text(word)
     assert len(await api.find(word)) == 1
+
+
+async def test_what_one_line_says_stands_on_its_page_once(open_page: OpenPage, api: Api) -> None:
+    text = f"The tap drips {uuid4().hex}"
+    ticket = await api.open(text)
+    page = await open_page("user", f"/tickets/{ticket.id}")
+    await expect(page.get_by_text(text).filter(visible=True)).to_have_count(1)
+    await expect(page.locator("h1")).to_have_text(text)
+    # The rest of a longer one is shown at once, and so is that it is short again.
+    await api.edit(ticket, description=f"{text}\nSince Monday")
+    await expect(page.locator("#description")).to_be_visible()
+    await expect(page.locator("#description")).to_contain_text("Since Monday")
+    await api.edit(await api.fetch(ticket.id), description=text)
+    await expect(page.locator("#description")).to_be_hidden()

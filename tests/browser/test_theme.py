@@ -1,7 +1,9 @@
 """Light or dark: as the system is, or as the reader chose, and what is printed is light."""
 
+import re
+
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
 from tests.browser.conftest import OpenPage
 from tests.web.conftest import Api
@@ -43,3 +45,47 @@ async def test_a_ticket_on_paper_has_all_that_was_said_and_nothing_to_press(
         await expect(page.get_by_text(text)).to_be_visible()
     for control in await page.locator("button, textarea, select, summary").all():
         await expect(control).to_be_hidden()
+
+
+CONTRAST = """([selector, property, around]) => {
+  const luminance = (element, property) => {
+    const [r, g, b] = getComputedStyle(element)[property].match(/[\\d.]+/g).map((part) => {
+      const share = part / 255;
+      return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
+    });
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const [dark, light] = [
+    luminance(document.querySelector(selector), property),
+    luminance(document.querySelector(around), "backgroundColor"),
+  ].sort((one, other) => one - other);
+  return (light + 0.05) / (dark + 0.05);
+}"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_a_browser_without_light_dark_shows_readable_pages(
+    open_page: OpenPage, api: Api, scheme: str
+) -> None:
+    ticket = await api.open("An old browser")
+
+    async def drop(route: Route) -> None:
+        style = await (await route.fetch()).text()
+        style = re.sub(r"[^{};]*light-dark\([^;}]*", "", style)
+        await route.fulfill(body=style, content_type="text/css")
+
+    page = await open_page("helpdesk", "about:blank", color_scheme=scheme)
+    await page.route("**/*.css", drop)
+    for path in ("/tickets", f"/tickets/{ticket.id}"):
+        await page.goto(path)
+        assert await is_dark(page) is (scheme == "dark")
+        for what, least in (
+            ((".brand", "color", "header.site"), 4.5),
+            (("h1", "color", "body"), 4.5),
+            ((".crumb, .help", "color", "body"), 4.5),
+            (("button.primary", "color", "button.primary"), 4.5),
+            ((".status.open", "color", ".status.open"), 4.5),
+            (("textarea", "borderTopColor", "textarea"), 3),
+            (("textarea", "color", "textarea"), 4.5),
+        ):
+            assert await page.evaluate(CONTRAST, what) >= least, (path, what)

@@ -48,8 +48,8 @@ async def test_helpdesk_moves_a_ticket_through_its_life(helpdesk: Person, api: A
     assert "The ticket is closed." in fragment.text
     closed = await helpdesk.see(place)
     assert "This ticket is closed" in closed.text
-    for button in ("Close ticket", "Save description", "Send message", "Save category"):
-        assert button not in closed.text
+    for button in ("Close ticket", "Save description", "Send message", 'id="category"'):
+        assert button not in closed.html
 
 
 async def test_a_wrong_step_is_refused(user: Person, helpdesk: Person, api: Api) -> None:
@@ -208,7 +208,7 @@ async def test_a_live_update_brings_only_what_is_new(user: Person, api: Api) -> 
     assert "Updated: Helpdesk sent a message." in fragment.text
     assert "news" in fragment.text
     assert "reply" not in targets(fragment.html)
-    assert fragment.field("seen") == "2"
+    assert '<data id="seen" value="2">' in fragment.html
 
 
 @pytest.mark.parametrize("htmx", [False, True])

@@ -34,7 +34,7 @@ NO_SUCH_PART = FieldError(
 async def choose(request: web.Request) -> web.Response:
     """Show the three analyses."""
     require_helpdesk(request)
-    return page_response(request, CHOICE, make_page(request.app, "", Question()))
+    return _afresh(page_response(request, CHOICE, make_page(request.app, "", Question())))
 
 
 async def show(request: web.Request) -> web.Response:
@@ -46,14 +46,14 @@ async def show(request: web.Request) -> web.Response:
     page, status = await load_page(request.app, analysis, request.query)
     if wants_fragment(request):
         return blocks_response(request, TEMPLATE, page, ["analysis"], status=status)
-    return page_response(request, TEMPLATE, page, status=status)
+    return _afresh(page_response(request, TEMPLATE, page, status=status))
 
 
 async def show_all(request: web.Request) -> web.Response:
     """Show all three reports on one page, which can be printed."""
     require_helpdesk(request)
     page, status = await load_page(request.app, ALL, request.query)
-    return page_response(request, TEMPLATE, page, status=status)
+    return _afresh(page_response(request, TEMPLATE, page, status=status))
 
 
 async def download(request: web.Request) -> web.Response:
@@ -79,6 +79,12 @@ async def download(request: web.Request) -> web.Response:
         "Content-Disposition": f'attachment; filename="{name}.{kind}"',
     }
     return web.Response(text=text, content_type=content_type, headers=headers)
+
+
+def _afresh(response: web.Response) -> web.Response:
+    """Have a page made anew for “back”: nothing is typed there, and its form says what it shows."""
+    response.headers["Cache-Control"] = "private, no-store"
+    return response
 
 
 async def _answer_program(request: web.Request, analysis: str) -> web.Response:

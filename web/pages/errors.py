@@ -12,6 +12,7 @@ from markupsafe import Markup, escape
 
 from bus.heads import Answer
 from bus.http import RETRY_AFTER_SECONDS, Busy
+from web.filters import label
 from web.forms import read_form
 from web.i18n import CATALOGS, N_, Language
 from web.i18n import gettext as _
@@ -20,7 +21,7 @@ from web.pages.unsent import Draft, UnsentPage, as_report, make_draft
 from web.problems import problem_response, wants_json
 from web.refusals import say_problem
 from web.render import Page, html_response, page_response, partial, wants_fragment
-from web.role import NoRole, NotHelpdesk, find_role
+from web.role import NoRole, NotHelpdesk, OtherRole, find_role
 from web.security import HEADERS, CrossSite, require_same_site
 from web.ticket_api import ApiError, Unavailable
 
@@ -55,6 +56,8 @@ HEADINGS = {
 }
 NO_ROLE = N_("This browser has no role any more, so nothing was done and nothing comes in.")
 NOT_DONE = N_("That did not work")
+OTHER_ROLE = N_("You are %(role)s now, and this page was made before. Nothing was sent.")
+HAS_LEFT = N_("You have left since this page was made. Nothing was sent: choose a role first.")
 CROSS_SITE = N_(
     "This request came from another site, so nothing was changed. If you sent it from here, please "
     "tell the helpdesk: it does not know the address at which you see it."
@@ -86,6 +89,12 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
         return _no_role_response(request, error.entry)
     except NotHelpdesk:
         return error_response(request, 403, _(SENTENCES[403]))
+    except OtherRole:
+        role = find_role(request)
+        sentence = _(OTHER_ROLE) % {"role": label(role)} if role else _(HAS_LEFT)
+        if wants_fragment(request):
+            sentence += " " + _("Load the page again.")
+        return await _not_done(request, 409, sentence, can_repeat=True)
     except Busy:
         return await _not_done(request, 503, _(BUSY))
     except Unavailable:
@@ -139,7 +148,9 @@ def _no_role_response(request: web.Request, entry: str) -> web.Response:
     return response
 
 
-async def _not_done(request: web.Request, status: int, sentence: str) -> web.Response:
+async def _not_done(
+    request: web.Request, status: int, sentence: str, *, can_repeat: bool = False
+) -> web.Response:
     """Return the error page, with what was typed in a form that sends it again."""
     draft = await _find_draft(request)
     if draft is None:
@@ -147,7 +158,7 @@ async def _not_done(request: web.Request, status: int, sentence: str) -> web.Res
     if wants_fragment(request):
         # The text still stands in its box.
         return error_response(request, status, f"{sentence} {_('Your text is still here.')}")
-    if status != 503:
+    if status != 503 and not can_repeat:
         # Trying again would be refused again, but the text may be a new problem's description.
         draft = as_report(draft)
     page = UnsentPage(role=find_role(request), sentence=sentence, draft=draft)

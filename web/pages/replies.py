@@ -14,6 +14,7 @@ from contracts.vocabulary import Role
 from web.forms import read_form
 from web.i18n import gettext as _
 from web.keys import TICKET_API
+from web.pages.ticket_page import digest
 from web.refusals import say_named, say_problem
 from web.render import Page, page_response
 from web.role import require_helpdesk
@@ -33,6 +34,11 @@ class ReplyForm:
     title: str = ""
     text: str = ""
     errors: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def origin(self) -> str:
+        """Return what tells one reply from another, for `draft.html`."""
+        return digest(f"{self.title}\n{self.text}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,7 +18,7 @@ from contracts.rest import Reply as CannedReply
 from contracts.vocabulary import Action, Category, Role, Status
 from web.around import Around, find_around, may_be_marked
 from web.differences import mark_changes
-from web.filters import deed, label
+from web.filters import deed, label, title
 from web.i18n import gettext as _
 from web.keys import BECAUSE, LIVE, TICKET_API
 from web.pages.ticket_part import HISTORY_ITEMS, THREAD_ITEMS, Part, part_of
@@ -99,6 +99,11 @@ class TicketPage(Page):
     @property
     def version(self) -> int:
         return self.ticket.version
+
+    @property
+    def is_one_line(self) -> bool:
+        """Tell whether the title says it all already."""
+        return title(self.ticket.description) == self.ticket.description
 
     @property
     def category_was(self) -> str:

@@ -43,12 +43,13 @@
     });
   }
 
-  const hiddenFields = (box) => box.form.querySelectorAll("input[type=hidden]");
+  // Who sends is said by the page, not by the draft.
+  const hiddenFields = (box) => box.form.querySelectorAll("input[type=hidden]:not([name=as])");
   const noteOf = (box) => box.parentElement.querySelector(".draft");
 
   function restore(box) {
     const draft = read(nameOf(box));
-    if (!draft || (box.value && !("saved" in box.dataset)) || draft.text === box.value) return;
+    if (!draft || (box.value && !("saved" in box.dataset))) return;
     box.value = draft.text;
     delete box.dataset.saved;
     for (const field of hiddenFields(box)) field.value = draft.fields[field.name] ?? field.value;
