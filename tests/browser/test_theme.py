@@ -84,7 +84,7 @@ async def test_a_browser_without_light_dark_shows_readable_pages(
             (("h1", "color", "body"), 4.5),
             ((".crumb, .help", "color", "body"), 4.5),
             (("button.primary", "color", "button.primary"), 4.5),
-            ((".status.open", "color", ".status.open"), 4.5),
+            ((".badges .status, #rows .status", "color", ".badges .status, #rows .status"), 4.5),
             (("textarea", "borderTopColor", "textarea"), 3),
             (("textarea", "color", "textarea"), 4.5),
         ):
