@@ -86,8 +86,8 @@ class Supervisor:
         return int(self._call("getProcessInfo", name)["pid"])
 
     def has_ended(self, name: str) -> bool:
-        """Tell whether a program that was started has ended since, and at best is tried again."""
-        return self._call("getProcessInfo", name)["statename"] in ("BACKOFF", "EXITED", "FATAL")
+        """Tell whether a program has ended since it was started first; it may run again by now."""
+        return bool(self._call("getProcessInfo", name)["stop"])
 
     def wait(self) -> None:
         """Block until supervisord ends by itself, which it should not."""

@@ -113,6 +113,18 @@ def test_a_run_comes_up_in_an_odd_folder_under_a_strict_umask_among_foreign_sett
     assert told["CAMPUS_HOME"].startswith(str(odd))
 
 
+def test_make_passes_no_settings_of_other_python_programs_on() -> None:
+    done = subprocess.run(
+        ["make", "--eval", "probe: ; @env", "probe"],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], "PYTHONHOME": "/nowhere", "PYTHONPATH": "/nowhere"},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert "/nowhere" not in done.stdout
+
+
 @contextmanager
 def listening(host: str = HOST) -> Iterator[int]:
     port = free_port()
