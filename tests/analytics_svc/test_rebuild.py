@@ -112,7 +112,7 @@ async def test_what_was_planned_over_empty_tables_is_as_quick_over_full_ones(
     states = [state_of(ticket, ZoneInfo(ROME)) for ticket in many(3_000)]
     changes = [state._replace(version=2, category=IT) for state in states[:10]]
     async with session(built_pool) as connection:
-        await connection.execute("ANALYZE")  # as PostgreSQL does by itself, whenever it likes
+        await store.analyze(connection)  # as PostgreSQL does by itself, whenever it likes
         # Planned here, and not again.
         await store.fill(connection, 0, states[:1])
         await store.apply(connection, 0, states[:1])
@@ -123,6 +123,24 @@ async def test_what_was_planned_over_empty_tables_is_as_quick_over_full_ones(
             read = await rows_read(connection) - before
     # A change of category is in three scopes of four rollups.
     assert 0 < read <= len(changes) * 20
+
+
+async def test_a_rebuild_lets_postgresql_look_at_its_tables_and_at_no_others(
+    pool: Pool, tickets: Tickets
+) -> None:
+    tickets.hold(many(30))
+    refusals: list[str] = []
+    async with session(pool) as connection:
+        connection.add_log_listener(lambda _, said: refusals.append(str(said)))
+        await store.analyze(connection)
+    assert refusals == []
+    await rebuild_all(pool, tickets)
+    async with reading(pool) as connection:
+        await connection.execute("SELECT pg_stat_clear_snapshot()")
+        analyzed = await connection.fetch(
+            "SELECT relname FROM pg_stat_user_tables WHERE analyze_count > 0"
+        )
+    assert {"ticket_state_0", *TABLES[1:]} <= {name for (name,) in analyzed}
 
 
 async def test_readers_see_the_old_numbers_until_a_rebuild_ends(
