@@ -70,10 +70,13 @@ END $$;
 
 CREATE FUNCTION tickets.learn_words(text[]) RETURNS void
     LANGUAGE sql
+    SET enable_seqscan TO 'off'
     AS $_$
     INSERT INTO word (text, uses)
-    SELECT used, 1 FROM unnest($1) AS used LEFT JOIN word ON text = used
-     WHERE coalesce(uses, 0) < 20
+    SELECT used, 1
+      FROM unnest($1) AS used
+      LEFT JOIN LATERAL (SELECT uses FROM word WHERE text = used LIMIT 1) AS known ON true
+     WHERE coalesce(known.uses, 0) < 20
      ORDER BY used COLLATE "C"
     ON CONFLICT (text) DO UPDATE SET uses = word.uses + 1
 $_$;
