@@ -18,6 +18,8 @@ from deploy.local.servers import POSTGRES_BIN_PATH
 
 MIGRATIONS = Path(__file__).resolve().parent.parent / "ticket_svc" / "migrations" / "versions"
 SCHEMA = "tickets"
+# A script begins with its settings; no row of a table comes so early.
+SETTINGS_BYTES = 1024
 
 
 class ArchiveError(Exception):
@@ -103,7 +105,18 @@ def to_sql(file: Path, script: Path) -> Archive | None:
     with script.open() as lines:
         if not any(line.startswith(f"CREATE TABLE {SCHEMA}.ticket ") for line in lines):
             raise ArchiveError(f"{file} holds no tickets.")
+    _leave_out_newer_setting(script)
     return archive
+
+
+def _leave_out_newer_setting(script: Path) -> None:
+    # pg_restore writes it for every server, and PostgreSQL before 17 does not know it. A comment
+    # of the same length: the rest of the script may be large, and stays where it is.
+    with script.open("r+b") as content:
+        start = content.read(SETTINGS_BYTES)
+        if (at := start.find(b"\nSET transaction_timeout = 0;\n")) >= 0:
+            content.seek(at + 1)
+            content.write(b"-- ")
 
 
 def pg(url: str, program: str, *arguments: str | Path) -> None:

@@ -40,6 +40,10 @@ STALE_QUEUES = (ANALYTICS_TICKETS, TICKET_CATEGORISED, TICKET_EMBEDDED, RPC_CLAS
 REBUILD_TIMEOUT_SECONDS = 600
 POLL_SECONDS = 0.2
 
+# Where PostgreSQL has such a limit; the dump's own line, which older ones refuse, is left out.
+LIFT_LIMIT = (
+    "SELECT set_config(name, '0', true) FROM pg_settings WHERE name = 'transaction_timeout'"
+)
 # The role owns the schema but may not make one, so the schema stays and everything in it goes.
 EMPTY_SCHEMA = """
 DO $$
@@ -70,6 +74,11 @@ ASK_AGAIN = """
 LAST_NUMBER = "SELECT last_value FROM tickets.ticket_id_seq"
 GO_ON_AFTER = """
     SELECT setval('tickets.ticket_id_seq', greatest(last_value, %s)) FROM tickets.ticket_id_seq
+"""
+# A dump has no statistics, and autovacuum takes a minute to see what was loaded.
+ANALYZE = """
+    SELECT format('ANALYZE %s', string_agg(oid::regclass::text, ', '))
+      FROM pg_class WHERE relnamespace = 'tickets'::regnamespace AND relkind = 'r'
 """
 STATUSES = """
     SELECT count(*), count(*) FILTER (WHERE status = 'open'),
@@ -127,13 +136,16 @@ def load(names: Mapping[str, str], file: Path) -> int:
         archive = to_sql(file, script)
         with psycopg.connect(url) as tickets:
             last_number = tickets.execute(LAST_NUMBER).fetchone()
-        pg(url, "psql", "-X", "-q", "-1", "-v", "ON_ERROR_STOP=1", "-c", EMPTY_SCHEMA, "-f", script)
+        options = ("-X", "-q", "-1", "-v", "ON_ERROR_STOP=1")
+        pg(url, "psql", *options, "-c", LIFT_LIMIT, "-c", EMPTY_SCHEMA, "-f", script)
     _migrate(names)
     # After a crash from here on the next `restore` does all of it again.
     _forget_messages(names)
     with psycopg.connect(url) as tickets:
         tickets.execute(GO_ON_AFTER, last_number)
         tickets.execute(ASK_AGAIN, {"queue": RPC_CLASSIFY})
+        [analyze] = tickets.execute(ANALYZE).fetchone() or ("ANALYZE",)
+        tickets.execute(analyze)
     with psycopg.connect(_needed(names, "ANALYTICS_DATABASE_URL")) as analytics:
         analytics.execute("DELETE FROM analytics.projection")
     if archive is None:
