@@ -37,22 +37,21 @@ class Settings:
         """Return the settings; raises SettingError where one in `needed` is absent or wrong."""
         if missing := sorted(name for name in needed if not environ.get(name)):
             raise SettingError(f"Set {' and '.join(missing)} in the environment.")
-        for name in needed:
-            _check(name, environ[name])
+        values = {name: _checked(name, environ[name]) for name in needed}
         return cls(
-            database_url=environ.get("ANALYTICS_DATABASE_URL", ""),
-            amqp_url=environ.get("ANALYTICS_AMQP_URL", ""),
-            ticket_api_url=environ.get("TICKET_API_URL", "").rstrip("/"),
-            ticket_api_token=environ.get("TICKET_API_TOKEN", ""),
+            database_url=values.get("ANALYTICS_DATABASE_URL", ""),
+            amqp_url=values.get("ANALYTICS_AMQP_URL", ""),
+            ticket_api_url=values.get("TICKET_API_URL", "").rstrip("/"),
+            ticket_api_token=values.get("TICKET_API_TOKEN", ""),
             timezone=_timezone(environ.get("CAMPUS_TIMEZONE") or TIMEZONE_DEFAULT),
             host=environ.get("ANALYTICS_HOST") or HOST_DEFAULT,
             port=_port(environ.get("ANALYTICS_PORT", PORT_DEFAULT)),
         )
 
 
-def _check(name: str, value: str) -> None:
+def _checked(name: str, value: str) -> str:
     try:
-        check_address(name, value)
+        return check_address(name, value)
     except ValueError as error:
         raise SettingError(str(error)) from None
 

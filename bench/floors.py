@@ -10,7 +10,7 @@ import sys
 from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from urllib.parse import urlsplit
+from dataclasses import replace
 from uuid import uuid4
 
 import aio_pika
@@ -20,6 +20,7 @@ from aiohttp import web
 from jinja2 import Environment
 
 from bench.load import Run, call_load, http_load
+from contracts.addresses import parse
 
 PING_QUEUE = "bench.ping"
 HELD_CONNECTIONS = 16
@@ -106,9 +107,8 @@ async def _ping_pong(connection: aio_pika.abc.AbstractConnection) -> Run:
 
 def admin_url() -> str:
     """Return the AMQP address of the administrator, who may use any queue."""
-    broker = urlsplit(os.environ["WEB_AMQP_URL"])
-    admin = f"admin:{os.environ['RABBITMQ_ADMIN_PASSWORD']}"
-    return broker._replace(netloc=f"{admin}@{broker.hostname}:{broker.port}").geturl()
+    broker = parse("WEB_AMQP_URL", os.environ["WEB_AMQP_URL"])
+    return replace(broker, user="admin", password=os.environ["RABBITMQ_ADMIN_PASSWORD"]).url
 
 
 async def _serve() -> None:

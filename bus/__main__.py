@@ -45,10 +45,9 @@ def _url() -> str:
     if not url:
         raise OperatorError("Set OPERATOR_AMQP_URL (`make run` writes it to .local/env).")
     try:
-        check_address("OPERATOR_AMQP_URL", url)
+        return check_address("OPERATOR_AMQP_URL", url)
     except ValueError as error:
         raise OperatorError(str(error)) from None
-    return url
 
 
 def _parser() -> argparse.ArgumentParser:

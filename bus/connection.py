@@ -18,6 +18,9 @@ from aio_pika import Message
 from aio_pika.abc import AbstractChannel
 from aio_pika.exceptions import AMQPError, ChannelInvalidStateError, PublishError
 from aiormq.exceptions import InvalidFrameError
+from yarl import URL
+
+from contracts.addresses import parse
 
 log = logging.getLogger(__name__)
 # Reports each refused connection as an error, which keep_session reports better.
@@ -57,6 +60,9 @@ async def keep_session(url: str, name: str, session: Session, link: Link | None 
     assert task is not None
     link = link or Link()
     clock = asyncio.get_running_loop().time
+    address = parse("_AMQP_URL", url)
+    # As it is: encoded anew, a slash in a virtual host's name would be none.
+    plain = URL(address.without(options=True).url, encoded=True)
     delay = RECONNECT_FIRST_SECONDS
     logged = ""
     is_refused_in_session = False
@@ -64,7 +70,8 @@ async def keep_session(url: str, name: str, session: Session, link: Link | None 
         began = math.inf
         try:
             connection = await aio_pika.connect(
-                url,
+                plain,
+                ssl_context=address.tls(),
                 timeout=CONNECT_TIMEOUT_SECONDS,
                 heartbeat=HEARTBEAT_SECONDS,
                 client_properties={"connection_name": name},

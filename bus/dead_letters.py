@@ -25,6 +25,8 @@ from pika.exceptions import (
 from pika.spec import Basic, BasicProperties
 
 from bus.letters import Letter
+from bus.pika_address import parameters
+from contracts.addresses import parse
 from contracts.topology import dead_letter_queue
 
 # Reports a refused login with a traceback, which we say in a sentence.
@@ -174,15 +176,15 @@ def _publish(channel: BlockingChannel, letter: Letter) -> None:
 
 @contextmanager
 def _channel(url: str) -> Iterator[BlockingChannel]:
-    parameters = pika.URLParameters(url)
-    parameters.socket_timeout = TIMEOUT_SECONDS
-    parameters.stack_timeout = TIMEOUT_SECONDS
-    parameters.blocked_connection_timeout = TIMEOUT_SECONDS
-    parameters.client_properties = {"connection_name": "operator dead-letters"}
-    where = f"{parameters.host}:{parameters.port}"
-    user = parameters.credentials.username
+    address = parse("OPERATOR_AMQP_URL", url)
+    where = f"{address.host}:{address.port}"
+    user = address.user
     try:
-        with pika.BlockingConnection(parameters) as connection:
+        wanted = parameters(address, "operator dead-letters")
+        wanted.socket_timeout = TIMEOUT_SECONDS
+        wanted.stack_timeout = TIMEOUT_SECONDS
+        wanted.blocked_connection_timeout = TIMEOUT_SECONDS
+        with pika.BlockingConnection(wanted) as connection:
             channel = connection.channel()
             channel.confirm_delivery()
             yield channel
@@ -192,8 +194,9 @@ def _channel(url: str) -> Iterator[BlockingChannel]:
             "OPERATOR_AMQP_URL."
         ) from None
     except ProbableAccessDeniedError:
-        vhost = parameters.virtual_host
-        raise OperatorError(f"{user} may not use the virtual host {vhost} at {where}.") from None
+        raise OperatorError(
+            f"{user} may not use the virtual host {address.name} at {where}."
+        ) from None
     except ChannelClosedByBroker as error:
         raise OperatorError(f"The broker refuses: {error.reply_text}") from None
     except (AMQPConnectionError, OSError):

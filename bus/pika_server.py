@@ -15,7 +15,9 @@ from pika.adapters.blocking_connection import BlockingChannel
 from pika.exceptions import AMQPError, ChannelClosed, ConnectionClosed, UnroutableError
 from pika.spec import Basic, BasicProperties
 
+from bus.pika_address import parameters
 from bus.pika_services import PERSISTENT, Channels, Delivery, Service, Wait
+from contracts.addresses import parse
 from contracts.topology import SUSPECT_RETURNS
 
 log = logging.getLogger(__name__)
@@ -40,9 +42,7 @@ class PikaServer:
     """
 
     def __init__(self, url: str, name: str, services: Sequence[Service]) -> None:
-        self._parameters = pika.URLParameters(url)
-        self._parameters.heartbeat = HEARTBEAT_SECONDS
-        self._parameters.client_properties = {"connection_name": name}
+        self._address = parse("_AMQP_URL", url)
         self._name = name
         self._services = services
         self._stopping = False
@@ -81,7 +81,9 @@ class PikaServer:
                 self.is_connected = False
 
     def _session(self) -> None:
-        with pika.BlockingConnection(self._parameters) as connection, ExitStack() as stack:
+        wanted = parameters(self._address, self._name)
+        wanted.heartbeat = HEARTBEAT_SECONDS
+        with pika.BlockingConnection(wanted) as connection, ExitStack() as stack:
             # A reply that a caller waits for needs no confirm, which would cost a round trip.
             channel = stack.enter_context(connection.channel())
             confirming = stack.enter_context(connection.channel())

@@ -28,7 +28,7 @@ class Settings:
         url = environ.get("CLASSIFIER_AMQP_URL")
         if not url:
             raise ValueError("CLASSIFIER_AMQP_URL is not set")
-        check_address("CLASSIFIER_AMQP_URL", url)
+        url = check_address("CLASSIFIER_AMQP_URL", url)
         port = environ.get("CLASSIFIER_METRICS_PORT", "0")
         if not port.isdecimal():
             raise ValueError("CLASSIFIER_METRICS_PORT must be a port number")

@@ -15,6 +15,7 @@ from pathlib import Path
 import asyncpg
 from tqdm import tqdm  # type: ignore[import-untyped]
 
+from contracts.addresses import check_address
 from demo import times
 from demo.play import Helpdesk, PlayError, helpdesk, play
 from demo.rhythm import campus_now
@@ -46,8 +47,9 @@ def main() -> int:
             raise PlayError(
                 f"No helpdesk is known: start one with `make run`, or set {', '.join(missing)}."
             )
+        names |= {name: check_address(name, names[name]) for name in NAMES}
         asyncio.run(_demo(names, options.tickets, options.seed))
-    except (PlayError, OSError, asyncpg.PostgresError) as error:
+    except (PlayError, ValueError, OSError, asyncpg.PostgresError) as error:
         print(error, file=sys.stderr)
         return 1
     return 0

@@ -10,14 +10,17 @@ import os
 import subprocess
 from pathlib import Path
 from typing import Any, NamedTuple, Self
-from urllib.parse import unquote, urlsplit, urlunsplit
 
 import psycopg
 
+from contracts.addresses import parse
 from deploy.local.servers import POSTGRES_BIN_PATH
 
 MIGRATIONS = Path(__file__).resolve().parent.parent / "ticket_svc" / "migrations" / "versions"
 SCHEMA = "tickets"
+# What asks for TLS, of which the programs in the wheel know nothing; those of Debian do.
+TLS_MODES = ("require", "verify-ca", "verify-full")
+DEBIAN = Path("/usr/lib/postgresql")
 # A script begins with its settings; no row of a table comes so early.
 SETTINGS_BYTES = 1024
 
@@ -121,17 +124,23 @@ def _leave_out_newer_setting(script: Path) -> None:
 
 def pg(url: str, program: str, *arguments: str | Path) -> None:
     """Run one of PostgreSQL's programs on a database; the password is not on its command line."""
-    parts = urlsplit(url)
-    login, _, address = parts.netloc.rpartition("@")
-    without = urlunsplit(parts._replace(netloc=f"{login.partition(':')[0]}@{address}"))
-    password = unquote(parts.password or "")
-    done = _run(program, "--dbname", without, *arguments, PGPASSWORD=password)
+    address = parse("TICKET_DATABASE_URL", url)
+    without = address.without(password=True).url
+    path = _with_tls(program) if address.options.get("sslmode") in TLS_MODES else program
+    done = _run(path, "--dbname", without, *arguments, PGPASSWORD=address.password)
     if done.returncode:
         raise ArchiveError(f"{program}: {_last_line(done.stderr)}")
 
 
+def _with_tls(program: str) -> Path:
+    found = sorted(DEBIAN.glob(f"*/bin/{program}"), key=lambda path: int(path.parents[1].name))
+    if not found:
+        raise ArchiveError(f"For TLS the {program} of postgresql-client is needed: install that.")
+    return found[-1]
+
+
 def _run(
-    program: str, *arguments: str | Path, **environment: str
+    program: str | Path, *arguments: str | Path, **environment: str
 ) -> "subprocess.CompletedProcess[str]":
     command = [str(POSTGRES_BIN_PATH / program), *map(str, arguments)]
     return subprocess.run(

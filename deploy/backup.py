@@ -15,14 +15,16 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 import pika
 import psycopg
 from pika.exceptions import AMQPError
 
+from bus.pika_address import parameters
+from contracts.addresses import check_address, parse
 from contracts.topology import (
     ANALYTICS_TICKETS,
     RPC_CLASSIFY,
@@ -197,15 +199,10 @@ def _migrate(names: Mapping[str, str]) -> None:
 
 
 def _forget_messages(names: Mapping[str, str]) -> None:
-    parts = urlsplit(_needed(names, "TICKET_AMQP_URL"))
+    address = parse("TICKET_AMQP_URL", _needed(names, "TICKET_AMQP_URL"))
     password = _needed(names, "RABBITMQ_ADMIN_PASSWORD")
-    parameters = pika.ConnectionParameters(
-        parts.hostname or "",
-        parts.port,
-        unquote(parts.path[1:]),
-        pika.PlainCredentials("admin", password),
-    )
-    with pika.BlockingConnection(parameters) as connection:
+    admin = replace(address, user="admin", password=password)
+    with pika.BlockingConnection(parameters(admin, "restore")) as connection:
         channel = connection.channel()
         for queue in STALE_QUEUES:
             channel.queue_purge(queue)
@@ -214,7 +211,10 @@ def _forget_messages(names: Mapping[str, str]) -> None:
 def _needed(names: Mapping[str, str], name: str) -> str:
     if not names.get(name):
         raise ArchiveError(f"No helpdesk is known: start one with `make run`, or set {name}.")
-    return names[name]
+    try:
+        return check_address(name, names[name])
+    except ValueError as error:
+        raise ArchiveError(str(error)) from None
 
 
 def _parser() -> argparse.ArgumentParser:

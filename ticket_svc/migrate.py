@@ -4,7 +4,6 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import make_url
 from sqlalchemy.exc import InternalError, OperationalError
 
 
@@ -14,7 +13,7 @@ def migrate(database_url: str) -> None:
     folder = str(Path(__file__).with_name("migrations"))
     # A configuration file of Python's reads `%` as the beginning of a name.
     config.set_main_option("script_location", folder.replace("%", "%%"))
-    config.attributes["url"] = make_url(database_url).set(drivername="postgresql+psycopg")
+    config.attributes["url"] = database_url
     try:
         command.upgrade(config, "head")
     except (OperationalError, InternalError) as error:

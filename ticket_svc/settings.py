@@ -49,7 +49,6 @@ def required(name: str, environment: Mapping[str, str] = os.environ) -> str:
     if not value:
         raise SettingsError(f"Set {name} in the environment.")
     try:
-        check_address(name, value)
+        return check_address(name, value)
     except ValueError as error:
         raise SettingsError(str(error)) from None
-    return value

@@ -1,5 +1,6 @@
 """`python -m web`: serve the pages until SIGTERM or Ctrl-C."""
 
+import logging
 import os
 import resource
 import sys

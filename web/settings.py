@@ -46,10 +46,9 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         if not environment.get(name):
             raise SettingsError(f"{name} is not set; see DESIGN.md, “Running”.")
         try:
-            check_address(name, environment[name])
+            return check_address(name, environment[name])
         except ValueError as error:
             raise SettingsError(str(error)) from None
-        return environment[name]
 
     zone_name = environment.get("CAMPUS_TIMEZONE") or "Europe/Rome"
     try:

@@ -13,7 +13,9 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import quote, urlsplit, urlunsplit
+
+from contracts.addresses import parse
 
 HOST = "127.0.0.1"
 # Our own ports, beside the standard ones of a RabbitMQ or PostgreSQL that already runs here.
@@ -152,7 +154,7 @@ class Names:
 
     def password(self, url_name: str) -> str:
         """Return the password inside one of the URLs."""
-        return urlsplit(self.values[url_name]).password or ""
+        return parse(url_name, self.values[url_name]).password
 
     @property
     def has_own_broker(self) -> bool:
@@ -228,7 +230,8 @@ def choose(home: Path, *, free_ports: bool, environment: Mapping[str, str] = os.
         defaults[name] = f"amqp://{user}:{password}@{HOST}:{ports['amqp']}/campus"
     # The operator has one password, on the pages and here; it may have been changed since.
     password = known.get("RABBITMQ_OPERATOR_PASSWORD") or defaults["RABBITMQ_OPERATOR_PASSWORD"]
-    defaults["OPERATOR_AMQP_URL"] = f"amqp://operator:{password}@{HOST}:{ports['amqp']}/campus"
+    login = f"operator:{quote(password, safe='')}"
+    defaults["OPERATOR_AMQP_URL"] = f"amqp://{login}@{HOST}:{ports['amqp']}/campus"
     if "OPERATOR_AMQP_URL" not in given:
         known.pop("OPERATOR_AMQP_URL", None)
     for name, user in _DATABASE.items():

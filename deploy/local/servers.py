@@ -20,6 +20,8 @@ from urllib.request import ProxyHandler, build_opener
 import pika
 from pika.exceptions import AMQPError
 
+from bus.pika_address import parameters
+from contracts.addresses import parse
 from deploy.local.names import HOST, Names, listening_host
 from deploy.rabbitmq.render import password_variable, render
 
@@ -256,7 +258,8 @@ class RabbitMQ:
     def is_ready(self) -> bool:
         """Tell whether the definitions are loaded: a service can log in."""
         try:
-            pika.BlockingConnection(pika.URLParameters(self._names["WEB_AMQP_URL"])).close()
+            address = parse("WEB_AMQP_URL", self._names["WEB_AMQP_URL"])
+            pika.BlockingConnection(parameters(address, "make run")).close()
         except (AMQPError, OSError):
             return False
         return answers_200(self._names["RABBITMQ_MANAGEMENT_URL"])

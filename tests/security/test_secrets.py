@@ -98,7 +98,6 @@ def _read_by(service: str) -> set[str]:
     "address",
     [
         "postgresql://user:p%2Fq@host:1/x?sslmode=require",
-        "postgresql://user:secret@first:1,second:2/x",
         "postgresql:///x?host=/run/postgresql",
         "postgres://user@[::1]:1/x",
     ],

@@ -1,0 +1,33 @@
+"""A certificate authority for the tests, and certificates of it for 127.0.0.1."""
+
+import subprocess
+from pathlib import Path
+
+
+def make_authority(folder: Path, name: str) -> Path:
+    """Make an authority; return the file of its certificate."""
+    file = folder / f"{name}.crt"
+    _openssl(
+        "req", "-x509", *_new_key(folder / f"{name}.key"), "-out", file, "-subj", f"/CN={name}"
+    )
+    return file
+
+
+def make_certificate(authority: Path, name: str) -> tuple[Path, Path]:
+    """Make a certificate for a server here; return its file and that of its key."""
+    file, key = authority.with_name(f"{name}.crt"), authority.with_name(f"{name}.key")
+    _openssl(
+        *("req", "-x509", *_new_key(key), "-out", file, "-subj", f"/CN={name}"),
+        *("-addext", "subjectAltName=IP:127.0.0.1,IP:::1,DNS:localhost"),
+        *("-CA", authority, "-CAkey", authority.with_suffix(".key")),
+    )
+    return file, key
+
+
+def _new_key(key: Path) -> tuple[str | Path, ...]:
+    curve = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1")
+    return (*curve, "-noenc", "-days", "2", "-keyout", key)
+
+
+def _openssl(*arguments: str | Path) -> None:
+    subprocess.run(["openssl", *map(str, arguments)], check=True, capture_output=True)
