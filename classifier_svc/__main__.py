@@ -9,7 +9,6 @@ import logging
 import os
 import signal
 import sys
-from wsgiref.simple_server import ServerHandler, WSGIRequestHandler
 
 # Before numpy is imported: the work is small, and idle threads would only hold memory.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -50,9 +49,6 @@ def main() -> int:
         # Only a flag is set here: what is in work is answered before the connection closes.
         signal.signal(number, lambda *_: server.stop())
     CONNECTED.set_function(lambda: server.is_connected)
-    # What the metrics' answers name as their software: none.
-    ServerHandler.server_software = WSGIRequestHandler.server_version = "campus-helpdesk"
-    WSGIRequestHandler.sys_version = ""
     if settings.metrics_port:
         health.serve(settings.metrics_host, settings.metrics_port, server)
     log.info("model %s is loaded", models.current.version)

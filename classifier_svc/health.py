@@ -5,13 +5,15 @@ from collections.abc import Callable
 from socketserver import ThreadingMixIn
 from threading import Thread
 from typing import Any
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+from wsgiref.simple_server import ServerHandler, WSGIRequestHandler, WSGIServer, make_server
 
 from prometheus_client import make_wsgi_app
 
 from bus.pika_server import PikaServer
 
 _METRICS = make_wsgi_app()
+# Answers say nothing of the software; `bus.heads.SERVER` would bring aiohttp, which is not here.
+ServerHandler.server_software = "campus-helpdesk"
 
 
 class _Server(ThreadingMixIn, WSGIServer):
@@ -19,6 +21,8 @@ class _Server(ThreadingMixIn, WSGIServer):
 
 
 class _Silent(WSGIRequestHandler):
+    server_version, sys_version = ServerHandler.server_software, ""
+
     def log_message(self, *_: object) -> None:
         pass
 

@@ -17,7 +17,8 @@ import pika
 import psycopg
 from pika.exceptions import AMQPError
 
-from contracts.addresses import check_address
+from bus.pika_address import parameters
+from contracts.addresses import check_address, parse
 from deploy.local.names import (
     AMQP_URLS,
     DATABASE_URLS,
@@ -166,10 +167,10 @@ def _described(process: str) -> str:
 def check_logins(names: Names, *, broker: bool, database: bool) -> None:
     """Raise ServerError with the server's own words where one that is in use refuses us."""
     for name in AMQP_URLS if broker else ():
-        parameters = pika.URLParameters(names[name])
-        parameters.socket_timeout = parameters.stack_timeout = LOGIN_TIMEOUT_SECONDS
         try:
-            pika.BlockingConnection(parameters).close()
+            login = parameters(parse(name, names[name]), "make run")
+            login.socket_timeout = login.stack_timeout = LOGIN_TIMEOUT_SECONDS
+            pika.BlockingConnection(login).close()
         except (AMQPError, OSError) as error:
             reason = error.args[-1] if error.args else type(error).__name__
             raise ServerError(_refused(names, name, f"the broker says: {reason}")) from None
