@@ -48,6 +48,7 @@ async def test_what_cannot_be_read_is_answered_with_a_sentence(
         assert "Content-Security-Policy".lower() in answer.headers
         page = answer.body.decode()
         assert "<h1>" in page
+        assert "under a path" not in page
         assert set(re.findall(r'<p lang="(\w\w)">\w', page)) >= LANGUAGES
     else:
         assert answer.content_type == "application/problem+json"
