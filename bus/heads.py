@@ -87,18 +87,21 @@ def use_own_connections(say: Callable[[HTTPStatus], Answer] = say_problem) -> No
 class Connection(web.RequestHandler):
     """A connection that ends slow heads, and says in its service's way what it cannot read."""
 
-    __slots__ = ("_head_timer", "heard_at")
+    __slots__ = ("_head_timer", "_is_refused", "heard_at")
     say: ClassVar[Callable[[HTTPStatus], Answer]] = staticmethod(say_problem)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._head_timer: asyncio.TimerHandle | None = None
+        self._is_refused = False
         self.heard_at = 0.0
 
     def data_received(self, data: bytes) -> None:
         """Take bytes; the first of a head start its time, and its last end it."""
-        super().data_received(data)
         self.heard_at = self._loop.time()
+        if self._is_refused:
+            return  # aiohttp would note each piece as one more error, and soon stop reading
+        super().data_received(data)
         if not self._is_idle():
             self._stop_timer()
         elif self._head_timer is None:
@@ -119,6 +122,7 @@ class Connection(web.RequestHandler):
         """Return the refusal of what aiohttp could not read or of what no middleware caught."""
         # For its words in the log; it raises where an answer has begun.
         super().handle_error(request, status, exc, message)
+        self._is_refused = True
         known = _status_of(HTTPStatus(status), exc)
         # aiohttp knows nothing of the request, and answers by HTTP/1.0 then.
         request._version = HttpVersion11

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import pytest
 from multidict import CIMultiDict
 
+from tests.conftest import ROOT
 from tests.web.conftest import MakePerson, Serve
 from web.origin import read_origin
 from web.settings import SettingsError, read_settings
@@ -248,3 +249,11 @@ def test_proxies_and_own_addresses_are_read_from_the_environment() -> None:
 def test_what_is_wrong_with_them_is_named(name: str, value: str) -> None:
     with pytest.raises(SettingsError, match=f"^{name} must be"):
         read_settings(GOOD | {name: value})
+
+
+def test_containers_get_what_the_operator_sets() -> None:
+    compose = (ROOT / "docker-compose.yml").read_text()
+    for name in ("WEB_TRUSTED_PROXIES", "WEB_BEHIND_PROXY", "WEB_ORIGINS"):
+        assert f"{name}: ${{{name}:-}}" in compose
+        # Commented out: `make env` fills each empty name with a random secret.
+        assert f"\n# {name}=" in (ROOT / ".env.example").read_text()
