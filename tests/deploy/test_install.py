@@ -55,7 +55,11 @@ def install(folder: Path) -> Callable[[str], "subprocess.Popen[str]"]:
             (folder / "bin" / name).chmod(0o755)
         script = 'mount --bind "$1/sbin" /usr/sbin && exec "$1/deploy/local/install.sh" test'
         return subprocess.Popen(
-            ["unshare", "--map-root-user", "--mount", "sh", "-c", script, "sh", str(folder)],
+            [
+                # A run in the background ignores Ctrl-C, and so would all that it starts.
+                *("env", "--default-signal"),
+                *("unshare", "--map-root-user", "--mount", "sh", "-c", script, "sh", str(folder)),
+            ],
             env={
                 "PATH": f"{folder / 'bin'}:/usr/bin:/bin",
                 "NOTES": str(folder / "notes"),

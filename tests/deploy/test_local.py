@@ -332,7 +332,7 @@ def test_rabbitmq_writes_where_logs_are_bounded() -> None:
 
 # --- Open files -----------------------------------------------------------------------------------
 @pytest.mark.parametrize(
-    ("hard", "said"), [(1024, "A process may open 1024 files"), (8192, "None")]
+    ("hard", "said"), [(1024, "A process may open 1024 files"), (4096, "None")]
 )
 def test_the_limit_of_open_files_is_raised_as_far_as_it_goes_and_said(hard: int, said: str) -> None:
     script = (
