@@ -93,7 +93,11 @@
     const url = new URL(path, location);
     const seen = byId("seen");
     if (seen) url.searchParams.set("seen", seen.value);
-    const headers = { "HX-Request": "true", "HX-Current-URL": location.href };
+    const headers = {
+      "Accept": "text/html, text/event-stream",
+      "HX-Request": "true",
+      "HX-Current-URL": location.href,
+    };
     if (lastId) headers["Last-Event-ID"] = lastId;
     const impatience = setTimeout(() => control?.abort(), PATIENCE_MS);
     const response = await fetch(url, { headers, signal }).finally(() => clearTimeout(impatience));
@@ -189,6 +193,7 @@
   addEventListener("pagehide", () => {
     tell(false);
     channel?.close();
+    channel = undefined;
   });
   addEventListener("pageshow", ({ persisted }) => {
     if (!persisted) return;
