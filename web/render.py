@@ -76,7 +76,6 @@ class Renderer:
             "number": filters.number,
             "likeness": filters.likeness,
             "mark_spans": filters.mark_spans,
-            "mark_words": filters.mark_words,
             "with_links": filters.with_links,
             "local_time": clock.local_time,
             "moment": clock.moment,
