@@ -54,7 +54,7 @@ def require_same_site(request: web.Request) -> None:
             "Sec-Fetch-Site %.50r; this site's own address is %.200r as far as can be told. Where "
             "both are yours, set WEB_TRUSTED_PROXIES or WEB_ORIGINS: docs/proxy.md",
             request.method,
-            request.raw_path,
+            request.rel_url.raw_path,  # without what somebody wrote into the address
             client_address(request),
             origin,
             fetch_site,
