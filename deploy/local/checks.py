@@ -83,21 +83,19 @@ def check_ports(names: Names, parts: list[str]) -> None:
         name = setting(part)
         host = listening_host(names[name]) if part in URL_OF_PORT else HOST
         addresses[host, names.ports[part]].append(name)
-    taken = []
+    taken = {}
     for (host, port), settings in addresses.items():
         if len(settings) > 1:
             raise ServerError(f"{' and '.join(settings)} name the same port, {port}.")
         if not 0 < port < 65_536:
             raise ServerError(f"{settings[0]}: there is no port {port}.")
         if _is_taken(settings[0], host, port):
-            taken.append(f"port {port} ({settings[0]}) by {holder(port)}")
+            taken[settings[0]] = f"port {port} ({settings[0]}) by {holder(port)}"
     if taken:
         raise ServerError(
-            f"Taken already: {'; '.join(taken)}. Stop that, or set "
-            f"{taken[0].partition('(')[2].partition(')')[0] if len(taken) == 1 else 'these names'}"
-            f" to other ports; {PORT_SHIFT}=1000 moves all of ours by 1000."
+            f"Taken already: {'; '.join(taken.values())}. Stop that, or set {', '.join(taken)} to "
+            f"other ports; {PORT_SHIFT}=1000 moves all of ours by 1000."
         )
-
     for part in set(parts) & URLS_OF_PORT.keys():
         first, *others = URLS_OF_PORT[part]
         for name in others:
