@@ -14,6 +14,7 @@ from analytics_svc.rebuild import ExportFailed, TicketApi, rebuild
 from analytics_svc.settings import BROKER, DATABASE, TICKET_API, SettingError, Settings
 from bus.logs import start_logging
 from runtime.postgres import DatabaseAway
+from runtime.sessions import only_ours
 
 
 def main() -> int:
@@ -64,7 +65,8 @@ def _run(arguments: argparse.Namespace) -> int:
 
 async def _rebuild(settings: Settings) -> None:
     api = TicketApi(settings.ticket_api_url, settings.ticket_api_token)
-    async with connect(settings.database_url) as pool:
+    url = settings.database_url
+    async with only_ours("ANALYTICS_DATABASE_URL", url), connect(url) as pool:
         with tqdm(
             desc="rebuild", unit=" tickets", unit_scale=True, leave=False, disable=None
         ) as bar:

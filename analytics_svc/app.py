@@ -25,6 +25,7 @@ from bus.heads import use_own_connections
 from bus.rpc_server import RpcServer
 from contracts.reports import ActiveRequest, ResolutionRequest, UnclosedRequest
 from contracts.topology import RPC_REPORT_ACTIVE, RPC_REPORT_RESOLUTION, RPC_REPORT_UNCLOSED
+from runtime.sessions import only_ours
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +75,8 @@ async def serve(settings: Settings, names: Iterable[str]) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with database.connect(settings.database_url) as pool:
+    url = settings.database_url
+    async with only_ours("ANALYTICS_DATABASE_URL", url), database.connect(url) as pool:
         workers = {name: WORKERS[name](pool, settings) for name in names}
         async with _health(settings, pool, workers), asyncio.TaskGroup() as group:
             tasks = [

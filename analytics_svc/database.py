@@ -8,6 +8,7 @@ import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
 from runtime.postgres import Database
+from runtime.sessions import setting_each
 
 Pool: TypeAlias = Database
 # Generic only in the eyes of a type checker.
@@ -16,6 +17,16 @@ Connection: TypeAlias = "PoolConnectionProxy[asyncpg.Record]"
 # A projection and three report workers, each with few statements at a time.
 POOL_MAX_CONNECTIONS = 8
 CONNECT_TIMEOUT_SECONDS = 5.0
+SESSION = {
+    "search_path": "analytics",
+    "jit": "off",
+    # Few statements, always the same and by key: to plan one takes as long as to run it, and to
+    # start a helper ten times as long.
+    "plan_cache_mode": "force_generic_plan",
+    # A plan is kept, also one that was made while the tables were empty.
+    "enable_seqscan": "off",
+    "max_parallel_workers_per_gather": "0",
+}
 
 
 def connect(url: str) -> Pool:
@@ -26,16 +37,8 @@ def connect(url: str) -> Pool:
         max_size=POOL_MAX_CONNECTIONS,
         timeout=CONNECT_TIMEOUT_SECONDS,
         reset=_keep_session,
-        server_settings={
-            "application_name": "analytics_svc",
-            "jit": "off",
-            # Few statements, always the same and by key: to plan one takes as long as to run it,
-            # and to start a helper ten times as long.
-            "plan_cache_mode": "force_generic_plan",
-            # A plan is kept, also one that was made while the tables were empty.
-            "enable_seqscan": "off",
-            "max_parallel_workers_per_gather": "0",
-        },
+        init=setting_each(SESSION),
+        server_settings={"application_name": "analytics_svc"},
     )
     return Database(pool)
 

@@ -9,6 +9,7 @@ from bus.connection import end
 from bus.heads import name_server
 from bus.http import HANDLER_ARGS, Gate
 from bus.rpc_client import RpcClient
+from runtime.sessions import only_ours
 from ticket_svc import categorised, embedded
 from ticket_svc.database import POOL_MAX_CONNECTIONS, create_pool
 from ticket_svc.keys import API_TOKEN, GATE, OPENAPI, POOL, RELAY, RPC, SESSIONS
@@ -50,7 +51,8 @@ def build_app(settings: Settings) -> web.Application:
     add_routes(app)
 
     async def keep_pool(app: web.Application) -> AsyncIterator[None]:
-        async with create_pool(settings.database_url) as pool:
+        url = settings.database_url
+        async with only_ours("TICKET_DATABASE_URL", url), create_pool(url) as pool:
             app[POOL] = pool
             yield
 

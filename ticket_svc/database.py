@@ -7,6 +7,7 @@ import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
 from runtime.postgres import Database
+from runtime.sessions import setting_each
 
 Pool: TypeAlias = Database
 Connection: TypeAlias = "PoolConnectionProxy[asyncpg.Record]"
@@ -18,6 +19,13 @@ ACQUIRE_SECONDS = 1.0
 COMMAND_SECONDS = 10.0
 # Below this share of common trigrams two reports are not about the same problem.
 SIMILAR_MIN_SCORE = "0.3"
+SESSION = {
+    "search_path": "tickets, extensions",
+    "jit": "off",
+    # Requests share the cores; starting helpers costs more than they save.
+    "max_parallel_workers_per_gather": "0",
+    "pg_trgm.word_similarity_threshold": SIMILAR_MIN_SCORE,
+}
 
 
 def create_pool(database_url: str) -> Pool:
@@ -29,15 +37,8 @@ def create_pool(database_url: str) -> Pool:
         timeout=ACQUIRE_SECONDS,
         command_timeout=COMMAND_SECONDS,
         reset=_keep_session,
-        server_settings={
-            "application_name": "ticket_svc",
-            "search_path": "tickets, extensions",
-            "jit": "off",
-            # Requests share the cores; starting helpers costs more than they save.
-            "max_parallel_workers_per_gather": "0",
-            "TimeZone": "UTC",
-            "pg_trgm.word_similarity_threshold": SIMILAR_MIN_SCORE,
-        },
+        init=setting_each(SESSION),
+        server_settings={"application_name": "ticket_svc", "TimeZone": "UTC"},
     )
     return Database(pool, ACQUIRE_SECONDS)
 
