@@ -28,7 +28,7 @@ def test_a_container_may_open_as_many_files_as_pages_and_connections_need(name: 
     assert SERVICES[name]["ulimits"]["nofile"] == {"soft": 65_536, "hard": 65_536}
 
 
-@pytest.mark.parametrize("image", IMAGES)
+@pytest.mark.parametrize("image", sorted(IMAGES))
 def test_an_image_says_its_minor_version(image: str) -> None:
     assert re.search(r":\d+\.\d+", image)
 
