@@ -174,7 +174,8 @@ def check_logins(names: Names, *, broker: bool, database: bool) -> None:
             raise ServerError(_refused(names, name, f"the broker says: {reason}")) from None
     for name in DATABASE_URLS if database else ():
         try:
-            psycopg.connect(names[name], connect_timeout=LOGIN_TIMEOUT_SECONDS).close()
+            url = check_address(name, names[name])
+            psycopg.connect(url, connect_timeout=LOGIN_TIMEOUT_SECONDS).close()
         except psycopg.Error as error:
             reason = str(error).strip().splitlines()[-1].rpartition("failed: ")[2]
             raise ServerError(_refused(names, name, f"PostgreSQL says: {reason}")) from None

@@ -31,6 +31,8 @@ needs "$(ls /usr/lib/rabbitmq/bin/rabbitmq-server 2>/dev/null)" rabbitmq-server
 [ "$(id -u)" != 0 ] || needs "$(command -v setfacl || true)" acl
 if [ "$goal" = test ]; then
   needs "$(command -v chromium || true)" chromium
+  # Certificates for TLS.
+  needs "$(command -v openssl || true)" openssl
   # Playwright's driver is linked to it.
   needs "$("$python" -c 'import ctypes; ctypes.CDLL("libatomic.so.1")' 2>/dev/null && echo yes)" libatomic1
 fi
