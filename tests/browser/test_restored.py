@@ -61,12 +61,13 @@ async def test_an_unsaved_edit_is_still_there_after_f5_without_scripts(
 async def test_a_page_that_comes_back_shows_what_it_showed(person: Person, api: Api) -> None:
     ticket = await api.open("Came back")
     await person.become("helpdesk")
-    tab = await person.open(f"/tickets/{ticket.id}")
+    tab = await person.open("/tickets")
+    await tab.go(f"/tickets/{ticket.id}")
     for n in range(3):
         await api.say(ticket.id, f"Message {n}", "user")
     await tab.until("document.getElementById('thread').innerText.includes('Message 2')")
-    await tab.go("/tickets")
-    await tab.travel(BACK, f"/tickets/{ticket.id}")
+    await tab.travel(BACK, "/tickets")
+    await tab.travel(FORWARD, f"/tickets/{ticket.id}")
     # The browser has kept the page as it came, without them.
     await tab.until("document.getElementById('thread').innerText.includes('Message 2')")
 
