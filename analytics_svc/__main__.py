@@ -12,7 +12,7 @@ from analytics_svc.app import PROJECTION, REPORTS, WORKERS, serve
 from analytics_svc.database import connect
 from analytics_svc.rebuild import ExportFailed, TicketApi, rebuild
 from analytics_svc.settings import BROKER, DATABASE, TICKET_API, SettingError, Settings
-from bus.logs import start_logging
+from runtime.logs import start_logging
 from runtime.postgres import DatabaseAway
 from runtime.sessions import only_ours
 

@@ -21,10 +21,10 @@ from analytics_svc.reports import (
 )
 from analytics_svc.settings import Settings
 from bus.connection import Link, end
-from bus.heads import use_own_connections
 from bus.rpc_server import RpcServer
 from contracts.reports import ActiveRequest, ResolutionRequest, UnclosedRequest
 from contracts.topology import RPC_REPORT_ACTIVE, RPC_REPORT_RESOLUTION, RPC_REPORT_UNCLOSED
+from runtime.heads import use_own_connections
 from runtime.sessions import only_ours
 
 log = logging.getLogger(__name__)

@@ -10,8 +10,8 @@ from analytics_svc import gauges, store
 from analytics_svc.database import Pool
 from analytics_svc.store import NotBuilt
 from bus.connection import Link
-from bus.heads import name_server
-from bus.http import HANDLER_ARGS
+from runtime.heads import name_server
+from runtime.http import HANDLER_ARGS
 
 
 class Connected(Protocol):

@@ -7,7 +7,7 @@ import asyncio
 
 from aiohttp import web
 
-from bus.http import BACKLOG
+from runtime.http import BACKLOG
 
 
 async def _serve() -> None:

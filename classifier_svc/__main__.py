@@ -16,13 +16,13 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from prometheus_client import Gauge
 
-from bus.logs import start_logging
 from bus.pika_server import PikaServer
 from classifier_svc import encoder, health
 from classifier_svc.answers import Answers
 from classifier_svc.corrections import CORRECTIONS_FILE, Corrections
 from classifier_svc.models import MODELS_FOLDER, Models
 from classifier_svc.settings import Settings
+from runtime.logs import start_logging
 
 log = logging.getLogger("classifier_svc")
 

@@ -12,7 +12,7 @@ from prometheus_client import make_wsgi_app
 from bus.pika_server import PikaServer
 
 _METRICS = make_wsgi_app()
-# Answers say nothing of the software; `bus.heads.SERVER` would bring aiohttp, which is not here.
+# As `runtime.heads.SERVER`, which would bring aiohttp.
 ServerHandler.server_software = "campus-helpdesk"
 
 

@@ -16,10 +16,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from bus.logs import start_logging
 from classifier_svc.corrections import CORRECTIONS_FILE, Correction, Corrections
 from classifier_svc.models import MODELS_FOLDER
 from classifier_svc.settings import data_folder
+from runtime.logs import start_logging
 
 log = logging.getLogger("classifier_svc.retrain")
 

@@ -3,8 +3,8 @@
 import logging
 import sys
 
-from bus.http import run
-from bus.logs import start_logging
+from runtime.http import run
+from runtime.logs import start_logging
 from ticket_svc.app import build_app
 from ticket_svc.keys import GATE
 from ticket_svc.settings import Settings, SettingsError, read_settings, required

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 from aiohttp import web
 
 from bus.connection import end
-from bus.heads import name_server
-from bus.http import HANDLER_ARGS, Gate
 from bus.rpc_client import RpcClient
+from runtime.heads import name_server
+from runtime.http import HANDLER_ARGS, Gate
 from runtime.sessions import only_ours
 from ticket_svc import categorised, embedded
 from ticket_svc.database import POOL_MAX_CONNECTIONS, create_pool

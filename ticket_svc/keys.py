@@ -8,8 +8,8 @@ from contracts.vocabulary import Role
 
 if TYPE_CHECKING:
     from bus.connection import Link
-    from bus.http import Gate
     from bus.rpc_client import RpcClient
+    from runtime.http import Gate
     from ticket_svc.database import Pool
     from ticket_svc.relay import Relay
 

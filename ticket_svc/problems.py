@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
-from bus.http import RETRY_AFTER_SECONDS, Busy
 from contracts.rest import Problem
 from contracts.vocabulary import REPLIES_MAX
+from runtime.http import RETRY_AFTER_SECONDS, Busy
 from runtime.postgres import DatabaseAway
 from ticket_svc import errors
 

@@ -4,8 +4,8 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from bus.http import read_drain_seconds
 from contracts.addresses import check_address
+from runtime.http import read_drain_seconds
 
 
 class SettingsError(Exception):

@@ -5,8 +5,8 @@ import os
 import resource
 import sys
 
-from bus.http import run
-from bus.logs import start_logging
+from runtime.http import run
+from runtime.logs import start_logging
 from web.app import build_app
 from web.keys import GATE
 from web.pages.errors import say_unreadable

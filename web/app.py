@@ -7,15 +7,15 @@ from contextlib import asynccontextmanager
 from aiohttp import web
 
 from bus.connection import end
-from bus.heads import name_server
-from bus.http import HANDLER_ARGS, Gate
 from bus.rpc_client import RpcClient
+from runtime.heads import name_server
+from runtime.http import HANDLER_ARGS, Gate
 from web.assets import Assets
 from web.classify import Because
 from web.forms import FORM_MAX_BYTES
 from web.forwarded import watch_for_path
 from web.fragments import Fragments
-from web.keys import ASSETS, BECAUSE, GATE, LIVE, PRESENCE, RENDERER, RPC, SETTINGS, TICKET_API
+from web.keys import ASSETS, BECAUSE, GATE, LIVE, PRESENCE, RENDERER, RPC, TICKET_API
 from web.live import Live
 from web.metrics import measure
 from web.pages.errors import answer_errors
@@ -25,7 +25,7 @@ from web.render import Renderer
 from web.role import require_shown_role
 from web.routes import ROUTES
 from web.security import add_headers
-from web.settings import Settings
+from web.settings import SETTINGS, Settings
 from web.ticket_api import TicketApi
 
 # A page takes turns with the others at each answer of a service, so few at once are fast; the queue

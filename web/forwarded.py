@@ -17,8 +17,8 @@ from typing import NamedTuple
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
-from web.keys import SETTINGS
 from web.origin import SCHEMES, Origin, Place, read_origin, read_place
+from web.settings import SETTINGS
 
 log = logging.getLogger(__name__)
 

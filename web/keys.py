@@ -5,18 +5,16 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 if TYPE_CHECKING:
-    from bus.http import Gate
     from bus.rpc_client import RpcClient
+    from runtime.http import Gate
     from web.assets import Assets
     from web.classify import Because
     from web.live import Live
     from web.presence import Presence
     from web.render import Renderer
-    from web.settings import Settings
     from web.ticket_api import TicketApi
 
 GATE: "web.AppKey[Gate]" = web.AppKey("gate")
-SETTINGS: "web.AppKey[Settings]" = web.AppKey("settings")
 ASSETS: "web.AppKey[Assets]" = web.AppKey("assets")
 RENDERER: "web.AppKey[Renderer]" = web.AppKey("renderer")
 TICKET_API: "web.AppKey[TicketApi]" = web.AppKey("ticket_api")

@@ -5,8 +5,8 @@ from http import HTTPStatus
 
 from aiohttp import hdrs, web
 
-from bus.http import RETRY_AFTER_SECONDS
 from contracts.rest import FieldError, Problem
+from runtime.http import RETRY_AFTER_SECONDS
 from web.accept import prefers_json
 
 CONTENT_TYPE = "application/problem+json"

@@ -6,8 +6,10 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from bus.http import read_drain_seconds
+from aiohttp import web
+
 from contracts.addresses import check_address
+from runtime.http import read_drain_seconds
 from web.origin import Origin, read_origin
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -37,6 +39,9 @@ class Settings:
     origins: tuple[Origin, ...]
     node_modules: Path
     drain_s: float
+
+
+SETTINGS: web.AppKey[Settings] = web.AppKey("settings")
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:

@@ -247,8 +247,8 @@ async def read_with_every_client(tickets: str, analytics: str, file: Path) -> No
     analytics_svc.migrate.migrate(analytics)
     async with create_pool(tickets) as pool, acquire(pool) as connection:
         assert await connection.fetchval("SELECT count(*) FROM ticket") == 0
-    async with connect(analytics) as pool:
-        assert await pool.fetchval("SELECT count(*) FROM projection") == 0
+    async with connect(analytics) as pool, pool.acquire() as connection:
+        assert await connection.fetchval("SELECT count(*) FROM projection") == 0
     assert write(tickets, file).counts.tickets == 0
 
 

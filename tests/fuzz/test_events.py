@@ -201,7 +201,8 @@ async def test_every_event_is_applied_or_a_dead_letter(
     outcomes: list[bool] = []
 
     async def seen() -> dict[int, int]:
-        return dict(await projected.fetch("SELECT id, version FROM ticket_state"))
+        async with projected.acquire() as connection:
+            return dict(await connection.fetch("SELECT id, version FROM ticket_state"))
 
     async def post(bodies: list[bytes]) -> None:
         before, known = await seen(), [told(body) for body in bodies]
@@ -218,7 +219,8 @@ async def test_every_event_is_applied_or_a_dead_letter(
         for state in filter(None, known):
             before[state[0]] = max(state[1], before.get(state[0], 0))
         assert await seen() == before | {right.id: 1}
-        assert set(await projected.fetch(ROLLUPS)) == set(await projected.fetch(RECOUNT))
+        async with projected.acquire() as connection:
+            assert set(await connection.fetch(ROLLUPS)) == set(await connection.fetch(RECOUNT))
         outcomes.extend(state is None for state in known)
 
     batches = st.lists(EVENTS, min_size=1, max_size=BATCH_MAX)

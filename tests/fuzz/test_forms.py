@@ -13,7 +13,7 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from bus.http import LINE_MAX_BYTES
+from runtime.http import LINE_MAX_BYTES
 from tests.conftest import Stack
 from tests.fuzz.conftest import TIMES, ServiceLogs, fuzz_here
 from tests.fuzz.odd import SURROGATES, TEXTS

@@ -10,8 +10,8 @@ import aiohttp
 import pytest
 from playwright.async_api import async_playwright, expect
 
-from bus.heads import FIELD_MAX_BYTES, HEAD_SECONDS, LINE_MAX_BYTES
-from bus.http import BODY_SECONDS, KEEPALIVE_SECONDS
+from runtime.heads import FIELD_MAX_BYTES, HEAD_SECONDS, LINE_MAX_BYTES
+from runtime.http import BODY_SECONDS, KEEPALIVE_SECONDS
 from tests.proxy.conftest import DOCUMENT, HOST, Start, Visit, block, installed
 from tests.web.conftest import Api, MakePerson, Serve
 from web.forms import FORM_MAX_BYTES

@@ -10,8 +10,8 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from markupsafe import Markup, escape
 
-from bus.heads import Answer
-from bus.http import RETRY_AFTER_SECONDS, Busy
+from runtime.heads import Answer
+from runtime.http import RETRY_AFTER_SECONDS, Busy
 from web.filters import label
 from web.forms import read_form
 from web.i18n import CATALOGS, N_, Language

@@ -12,16 +12,16 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
-from bus import http
-from bus.http import Busy, Gate
 from deploy.local.names import free_port
+from runtime import http
+from runtime.http import Busy, Gate
 
 PLACES, QUEUE = 3, 2
 # A service with one slow and one free address, which drains for a second.
 SERVICE = """
 import asyncio, sys
 from aiohttp import web
-from bus.http import Gate, run
+from runtime.http import Gate, run
 
 async def slow(request):
     await asyncio.sleep(0.3)

@@ -1,5 +1,5 @@
-"""Requests whose head cannot be read, is too large or comes too slowly: what both HTTP services do
-before there is a request that a handler or a middleware could see.
+"""Requests whose head cannot be read, is too large or comes too slowly: what every HTTP service
+does before there is a request that a handler or a middleware could see.
 
 aiohttp answers these by itself, in plain text, and closes so soon that the answer may be lost; it
 has no limit on slow heads but the one on idle connections. It has no setting for either, so

@@ -1,4 +1,4 @@
-"""What both HTTP services do around requests: let in no more than can be served in time, and stop
+"""What every HTTP service does around requests: let in no more than can be served in time, and stop
 without failing one that was let in.
 
 A crowd of a moment waits for a moment. Beyond that a request is refused at once: a longer queue
@@ -17,7 +17,7 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 from prometheus_client import Counter
 
-from bus.heads import (
+from runtime.heads import (
     FIELD_MAX_BYTES,
     LINE_MAX_BYTES,
     LINGER_SECONDS,
@@ -28,7 +28,7 @@ from bus.heads import (
 
 log = logging.getLogger(__name__)
 
-# A body of 128 KiB in this time is 13 kB/s, a bad phone line; slower ones hold up nobody but
+# The largest form of 192 KiB in this time is 20 kB/s, a bad phone line; slower ones hold up nobody but
 # themselves, and not for ever.
 BODY_SECONDS = 10.0
 # Longer than any proxy in front keeps an idle connection, or it would now and then send a request

@@ -10,10 +10,10 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from bus.heads import FIELD_MAX_BYTES, LINE_MAX_BYTES, SERVER
-from bus.http import KEEPALIVE_SECONDS
 from contracts.rest import Problem
 from deploy.local.names import free_port
+from runtime.heads import FIELD_MAX_BYTES, LINE_MAX_BYTES, SERVER
+from runtime.http import KEEPALIVE_SECONDS
 from tests.conftest import Stack
 from tests.fuzz.raw import exchange, request
 
@@ -86,7 +86,7 @@ async def test_no_answer_names_the_software_behind_it(stack: Stack) -> None:
 SERVICE = """
 import sys
 from aiohttp import web
-from bus import heads, http
+from runtime import heads, http
 
 heads.HEAD_SECONDS = 0.5
 async def hello(request):
