@@ -28,8 +28,8 @@ from runtime.heads import (
 
 log = logging.getLogger(__name__)
 
-# The largest form of 192 KiB in this time is 20 kB/s, a bad phone line; slower ones hold up nobody but
-# themselves, and not for ever.
+# The largest form of 192 KiB in this time is 20 kB/s, a bad phone line; slower ones hold up nobody
+# but themselves, and not for ever.
 BODY_SECONDS = 10.0
 # Longer than any proxy in front keeps an idle connection, or it would now and then send a request
 # into one that is just being closed: nginx and AWS 60 s, Traefik 90 s, Caddy 120 s, Azure 240 s,
