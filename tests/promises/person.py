@@ -41,8 +41,9 @@ class Person:
     session: aiohttp.ClientSession
     url: str
 
-    async def get(self, address: str) -> Page:
-        async with self.session.get(self.url + address) as answer:
+    async def get(self, address: str, accept: str = "*/*") -> Page:
+        headers = {"Accept": accept}
+        async with self.session.get(self.url + address, headers=headers) as answer:
             return Page(answer.status, answer.url.path, await answer.text())
 
     async def post(self, address: str, **fields: str) -> Page:

@@ -9,7 +9,7 @@ from markupsafe import Markup, escape
 
 from tests.web.conftest import Api, Person
 from web.filters import with_links
-from web.links import LINKS_MAX
+from web.links import LINKS_MAX, PIECE_MAX
 
 OPENING = '<a href="{}" dir="ltr" rel="nofollow noopener noreferrer">'
 
@@ -106,6 +106,13 @@ def test_a_text_with_links_is_the_text_and_safe(text: str) -> None:
 
 def test_a_text_of_nothing_but_addresses_has_so_many_links() -> None:
     assert with_links("https://a.example/bc " * 400).count("<a ") == LINKS_MAX
+
+
+def test_an_address_is_found_beside_a_piece_that_is_longer_than_any_address() -> None:
+    piece = "http://a.example/*" * (PIECE_MAX // 10)
+    html = with_links(f"{piece} https://a.example/b {piece}")
+    assert html.count("<a ") == 1
+    assert OPENING.format("https://a.example/b") in html
 
 
 async def test_description_messages_and_earlier_texts_have_links(user: Person, api: Api) -> None:
