@@ -23,8 +23,8 @@ log = logging.getLogger(__name__)
 CONNECT_TIMEOUT_SECONDS = 5.0
 RETRY_SECONDS = 5.0
 START_SECONDS = 2.0
-# Other clients of a busy pooler may come between; once shows it nearly always.
-LOOKS = 3
+# Other clients of a busy pooler may come between; without them one look is enough.
+LOOKS = 10
 _AWAY = (
     asyncpg.PostgresError,
     asyncpg.InterfaceError,
@@ -105,10 +105,13 @@ async def are_shared(url: str) -> bool:
             return False  # no pooler is between: what the server said at the start holds
         async with _connection(url) as second:
             for _ in range(LOOKS):
-                async with second.transaction():
-                    # While this transaction holds a session, the first connection needs its own.
-                    held = await second.fetchval("SELECT pg_backend_pid()")
-                    if held == session or await _session_of(first) != session:
+                # At the same time they need a session each, and give them back one by one.
+                async with first.transaction():
+                    session = await _session(first)
+                    other = await _session_of(second)
+                # A pooler hands out next what came back last, or what lies there longest.
+                for connection, own in ((second, other), (first, session), (first, session)):
+                    if await _session_of(connection) != own:
                         return True
     return False
 
@@ -130,4 +133,8 @@ async def _connection(url: str) -> AsyncIterator[Connection]:
 
 async def _session_of(connection: Connection) -> int:
     async with connection.transaction():
-        return int(await connection.fetchval("SELECT pg_backend_pid()"))
+        return await _session(connection)
+
+
+async def _session(connection: Connection) -> int:
+    return int(await connection.fetchval("SELECT pg_backend_pid()"))
