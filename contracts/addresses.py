@@ -74,7 +74,8 @@ class Address:
             place = f"{host}:{self.port}"
         query = f"?{urlencode(options, quote_via=quote, safe='')}" if options else ""
         at = "@" if login else ""
-        return f"{self.scheme}://{login}{at}{place}/{quote(self.name, safe='')}{query}"
+        name = quote(self.name, safe="/" if self.scheme.startswith("http") else "")
+        return f"{self.scheme}://{login}{at}{place}/{name}{query}"
 
     def without(self, *, password: bool = False, options: bool = False) -> Self:
         """Return it without its password or its options."""
@@ -117,6 +118,11 @@ def parse(name: str, value: str) -> Address:
             f"{name} must be an address such as {schemes[0]}://user:password@host:port/name; "
             "percent-encode what is not a letter or a digit in the password."
         ) from None
+
+
+def parse_any(value: str) -> Address:
+    """Return the parts of an address of whatever setting; raises ValueError."""
+    return _parse(value, tuple(_PORTS))
 
 
 def _parse(value: str, schemes: tuple[str, ...]) -> Address:

@@ -204,7 +204,7 @@ def run(home: Path, options: argparse.Namespace) -> int:
     forget_foreign(os.environ)
     for folder in (ROOT, home):
         checks.check_folder(folder)
-    checks.check_settings(os.environ)
+    checks.check_settings(name_file.read(home / "env") | os.environ)
     names = name_file.choose(home, free_ports=options.throwaway)
     own_database, own_broker = names.has_own_database, names.has_own_broker
     parts = checks.parts_of(

@@ -11,11 +11,11 @@ import shlex
 import socket
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import quote
 
-from contracts.addresses import parse
+from contracts.addresses import parse, parse_any
 
 HOST = "127.0.0.1"
 # Our own ports, beside the standard ones of a RabbitMQ or PostgreSQL that already runs here.
@@ -48,14 +48,6 @@ NAME_OF_PORT = {
     "epmd": "CAMPUS_EPMD_PORT",
 }
 PORT_SHIFT = "CAMPUS_PORT_SHIFT"
-_PORT_OF_SCHEME = {
-    "http": 80,
-    "https": 443,
-    "amqp": 5672,
-    "amqps": 5671,
-    "postgresql": 5432,
-    "postgres": 5432,
-}
 # In the order in which each is ready without those behind it.
 SERVICES = ("ticket_svc", "classifier_svc", "analytics_svc", "web")
 # The public names of DESIGN.md, in the order in which they are written.
@@ -116,26 +108,31 @@ def free_port() -> int:
 
 
 def host_of(url: str) -> str:
-    """Return the host that a URL names."""
-    return urlsplit(url).hostname or HOST
+    """Return the host that a URL names, or the folder of a UNIX socket."""
+    return parse_any(url).host
 
 
 def listening_host(url: str) -> str:
     """Return where to listen for what asks at a URL; `localhost` need not be known here."""
     host = host_of(url)
-    return HOST if host == "localhost" else host
+    return HOST if host.lower() == "localhost" else host
 
 
 def port_of(url: str) -> int:
     """Return the port that a URL names, or that its scheme has."""
-    parts = urlsplit(url)
-    return parts.port or _PORT_OF_SCHEME[parts.scheme]
+    return parse_any(url).port
 
 
 def is_listening(url: str) -> bool:
     """Tell whether something answers at the address of a URL."""
+    address = parse_any(url)
     try:
-        socket.create_connection((host_of(url), port_of(url)), timeout=1).close()
+        if address.host.startswith("/"):
+            with socket.socket(socket.AF_UNIX) as probe:
+                probe.settimeout(1)
+                probe.connect(f"{address.host}/.s.PGSQL.{address.port}")
+        else:
+            socket.create_connection((address.host, address.port), timeout=1).close()
     except OSError:
         return False
     return True
@@ -268,10 +265,9 @@ def _choose_ports(
 
 
 def _moved(url: str, host: str, port: int) -> str:
-    parts = urlsplit(url)
-    login, at, _ = parts.netloc.rpartition("@")
-    host = f"[{host}]" if ":" in host else host
-    return urlunsplit(parts._replace(netloc=f"{login}{at}{host}:{port}"))
+    address = parse_any(url)
+    moved = replace(address, host=host, port=port)
+    return url if moved == address else moved.url.removesuffix("/")
 
 
 def read(file: Path) -> dict[str, str]:

@@ -8,9 +8,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
+from contracts.addresses import parse
 from deploy.local import checks
 from deploy.local.__main__ import only_run_of, visit
 from deploy.local.names import (
@@ -229,6 +231,36 @@ def test_a_setting_that_cannot_work_is_named(
     assert said in str(error.value)
 
 
+def test_a_database_that_answers_at_a_unix_socket_alone_is_used(tmp_path: Path) -> None:
+    place = f"host={quote(str(tmp_path), safe='')}&port=5439"
+    theirs = f"postgresql://ticket_svc:a@127.0.0.1/campus?{place}"
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(tmp_path / ".s.PGSQL.5439"))
+        server.listen()
+        names = chosen(tmp_path, TICKET_DATABASE_URL=theirs)
+        assert not names.has_own_database
+    reports = parse("ANALYTICS_DATABASE_URL", names["ANALYTICS_DATABASE_URL"])
+    assert (reports.host, reports.port, names.ports["postgres"]) == (str(tmp_path), 5439, 5439)
+    assert (reports.user, reports.name) == ("analytics_svc", "campus")
+    assert names.has_own_database  # nobody is there any more
+
+
+def test_a_setting_kept_from_an_earlier_run_that_cannot_work_is_named(tmp_path: Path) -> None:
+    (tmp_path / "env").write_text("TICKET_DATABASE_URL=postgresql://a:b@h/c?sslrootcert=/gone\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "deploy.local", "--home", str(tmp_path), "--servers-only"],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"]},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    said = done.stdout + done.stderr
+    assert done.returncode == 1
+    assert "TICKET_DATABASE_URL names a sslrootcert that is no file here" in said
+    assert "Traceback" not in said
+
+
 def test_two_settings_for_one_port_are_named(tmp_path: Path) -> None:
     names = chosen(tmp_path, ANALYTICS_PORT="8084")
     with pytest.raises(ServerError, match=r"ANALYTICS_PORT and CLASSIFIER_METRICS_PORT name the"):
@@ -240,7 +272,7 @@ def test_what_a_shell_and_the_next_run_read_from_the_file_of_names_is_the_same(
 ) -> None:
     home = tmp_path / "it's 50% of $HOME & more"
     home.mkdir()
-    url = "postgresql://ticket_svc:p%40ss@127.0.0.1:5433/campus?sslmode=prefer&connect_timeout=3"
+    url = "postgresql://ticket_svc:p%40ss@127.0.0.1:5433/campus?sslmode=prefer&target_session_attrs=any"
     names = chosen(home, TICKET_DATABASE_URL=url)
     write(home / "env", names)
     kept = read(home / "env")
