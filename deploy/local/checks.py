@@ -57,11 +57,10 @@ def check_folder(folder: Path) -> None:
 
 
 def check_settings(environment: Mapping[str, str]) -> None:
-    """Raise ServerError where a value in the environment cannot be used."""
+    """Raise ServerError where a value, set or kept from an earlier run, cannot be used."""
     for name in (name for name in PUBLIC if name.endswith("_URL") and environment.get(name)):
         try:
             check_address(name, environment[name])
-            port_of(environment[name])
         except ValueError as error:
             raise ServerError(str(error)) from None
         parts = urlsplit(environment[name])
@@ -201,8 +200,8 @@ def raise_file_limit() -> str | None:
     if files >= FILES_ENOUGH:
         return None
     return (
-        f"A process may open {files} files here (ulimit -Hn), so about {files // 2} pages can be "
-        "live at once; the others work, and are not told of news."
+        f"A process may open {files} files here (ulimit -Hn), so fewer pages can be live at once; "
+        "the log of web says how many. The others work, and are not told of news."
     )
 
 
