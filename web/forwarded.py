@@ -79,7 +79,7 @@ def watch_for_path() -> Middleware:
     @web.middleware
     async def watch(request: web.Request, handler: Handler) -> web.StreamResponse:
         nonlocal is_said
-        path = "" if is_said else _find_path(request)
+        path = "" if is_said or not _is_from_proxy(request) else _find_path(request)
         if path:
             is_said = True
             log.warning(
@@ -122,11 +122,9 @@ def _scheme(request: web.Request, told: Told) -> str:
 
 
 def _listen(request: web.Request) -> Told:
-    settings = request.app[SETTINGS]
+    networks = request.app[SETTINGS].trusted_proxies
     peer = _read_address(request.remote or "")
-    networks = settings.trusted_proxies
-    is_declared = _is_among(peer, networks) if networks else settings.is_behind_proxy
-    if peer is None or not is_declared:
+    if peer is None or not _is_from_proxy(request):
         return Told(request.remote or "")
     fors, schemes, hosts, ports = _read_lists(request)
     client, hops = _walk(peer, fors, networks)
@@ -139,6 +137,15 @@ def _listen(request: web.Request) -> Told:
         _first(hosts[known]),
         _first(ports[known]),
     )
+
+
+def _is_from_proxy(request: web.Request) -> bool:
+    """Tell whether a declared proxy has connected."""
+    settings = request.app[SETTINGS]
+    networks = settings.trusted_proxies
+    if not networks:
+        return settings.is_behind_proxy
+    return _is_among(_read_address(request.remote or ""), networks)
 
 
 def _read_lists(request: web.Request) -> tuple[list[str], ...]:

@@ -202,12 +202,25 @@ UNDER_A_PATH = [
 async def test_a_path_under_which_a_proxy_publishes_the_helpdesk_is_named_once(
     people: MakePerson, serve: Serve, caplog: pytest.LogCaptureFixture, headers: dict[str, str]
 ) -> None:
-    person = people("user", await serve())
+    person = people("user", await serve(**NAMED))
     await person.see("/", headers={"X-Forwarded-Prefix": "/"})
     assert "under the path" not in caplog.text
     for _ in range(3):
         assert (await person.see("/", headers=headers)).status == 200
     assert caplog.text.count("under the path '/helpdesk") == 1
+
+
+@pytest.mark.parametrize("declared", [UNDECLARED, ELSEWHERE], ids=str)
+async def test_a_path_that_no_declared_proxy_names_is_not_believed(
+    people: MakePerson,
+    serve: Serve,
+    caplog: pytest.LogCaptureFixture,
+    declared: dict[str, Any],
+) -> None:
+    person = people("user", await serve(**declared))
+    for headers in UNDER_A_PATH:
+        await person.see("/", headers=headers)
+    assert "under the path" not in caplog.text
 
 
 GOOD = {
