@@ -11,7 +11,6 @@ import math
 import secrets
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass
 
 import aio_pika
 from aio_pika import Message
@@ -20,6 +19,7 @@ from aio_pika.exceptions import AMQPError, ChannelInvalidStateError, PublishErro
 from aiormq.exceptions import InvalidFrameError
 from yarl import URL
 
+from bus.link import Link as Link
 from contracts.addresses import parse
 
 log = logging.getLogger(__name__)
@@ -40,13 +40,6 @@ CANCEL_AGAIN_SECONDS = FINISH_SECONDS + 1.0
 _LOST = (AMQPError, ChannelInvalidStateError, OSError, TimeoutError)
 
 Session = Callable[[AbstractChannel], Awaitable[None]]
-
-
-@dataclass
-class Link:
-    """Why there is no session, as the broker or the network said; holds no secret."""
-
-    reason: str = "not connected yet"
 
 
 async def keep_session(url: str, name: str, session: Session, link: Link | None = None) -> None:

@@ -15,6 +15,7 @@ from pika.adapters.blocking_connection import BlockingChannel
 from pika.exceptions import AMQPError, ChannelClosed, ConnectionClosed, UnroutableError
 from pika.spec import Basic, BasicProperties
 
+from bus.link import Link
 from bus.pika_address import parameters
 from bus.pika_services import PERSISTENT, Channels, Delivery, Service, Wait
 from contracts.addresses import parse
@@ -46,8 +47,7 @@ class PikaServer:
         self._name = name
         self._services = services
         self._stopping = False
-        # Why it is not connected, as the broker or the network said.
-        self.reason = "not connected yet"
+        self.link = Link()
         self._intakes: list[Intake] = []
         self.is_connected = False
 
@@ -69,12 +69,12 @@ class PikaServer:
             try:
                 self._session()
             except (AMQPError, OSError) as error:
-                self.reason = _words(error)
+                self.link.reason = _words(error)
                 if self.is_connected and time.monotonic() - started > RECONNECT_MAX_SECONDS:
                     pause, logged = RECONNECT_FIRST_SECONDS, ""
-                if self.reason != logged:
-                    log.warning("%s: connection lost or refused: %s", self._name, self.reason)
-                    logged = self.reason
+                if self.link.reason != logged:
+                    log.warning("%s: connection lost or refused: %s", self._name, self.link.reason)
+                    logged = self.link.reason
                 time.sleep(pause)
                 pause = min(2 * pause, RECONNECT_MAX_SECONDS)
             finally:

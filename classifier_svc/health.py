@@ -46,7 +46,7 @@ def serve(host: str, port: int, server: PikaServer) -> None:
 
 
 def _ready(server: PikaServer) -> tuple[str, dict[str, Any]]:
-    missing = {} if server.is_connected else {"broker": server.reason}
+    missing = {} if server.is_connected else {"broker": server.link.reason}
     # What waits in one queue leaves the others as they are.
     degraded = server.waits
     body: dict[str, Any] = {

@@ -146,7 +146,7 @@ async def test_a_worker_that_may_not_answer_takes_no_request(
     async with serving(user.url, RpcService(RPC_CLASSIFY, UnclosedRequest, classify)) as server:
         await until(lambda: server.is_connected)
         user.have(user.password, write=NONE)
-        await until(lambda: "amq.default" in server.reason)
+        await until(lambda: "amq.default" in server.link.reason)
         await ask(user.broker, 1, deferred=True)
         # For some tries, each of which would use up a delivery.
         await asyncio.sleep(0.5)
