@@ -1,4 +1,4 @@
-"""A certificate authority for the tests, and certificates of it for 127.0.0.1."""
+"""A certificate authority for the tests, and certificates of it for servers on this machine."""
 
 import subprocess
 from pathlib import Path
@@ -13,12 +13,13 @@ def make_authority(folder: Path, name: str) -> Path:
     return file
 
 
-def make_certificate(authority: Path, name: str) -> tuple[Path, Path]:
-    """Make a certificate for a server here; return its file and that of its key."""
+def make_certificate(authority: Path, name: str, *hosts: str) -> tuple[Path, Path]:
+    """Make a certificate for a server here, under more names too; return its file and its key's."""
     file, key = authority.with_name(f"{name}.crt"), authority.with_name(f"{name}.key")
+    names = ["IP:127.0.0.1", "IP:::1", *(f"DNS:{host}" for host in ("localhost", *hosts))]
     _openssl(
         *("req", "-x509", *_new_key(key), "-out", file, "-subj", f"/CN={name}"),
-        *("-addext", "subjectAltName=IP:127.0.0.1,IP:::1,DNS:localhost"),
+        *("-addext", f"subjectAltName={','.join(names)}"),
         *("-CA", authority, "-CAkey", authority.with_suffix(".key")),
     )
     return file, key

@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-import shutil
 import ssl
 import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -16,6 +15,7 @@ import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from deploy.local.names import free_port
+from tests.certificates import make_authority, make_certificate
 from tests.conftest import ROOT
 from tests.web.conftest import api, people, serve, settings
 
@@ -56,8 +56,9 @@ def installed(program: str) -> Any:
 
 @dataclass(frozen=True)
 class Certificate:
-    """A certificate for HOST and 127.0.0.1, its key, and both in one file."""
+    """A certificate for HOST, its key, both in one file, and the authority that browsers trust."""
 
+    authority: Path
     certificate: Path
     key: Path
     both: Path
@@ -66,17 +67,8 @@ class Certificate:
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
     folder = tmp_path_factory.mktemp("tls")
-    found = Certificate(folder / "c.pem", folder / "k.pem", folder / "both.pem")
-    subprocess.run(
-        [
-            *("openssl", "req", "-x509", "-nodes", "-days", "2", "-subj", f"/CN={HOST}"),
-            *("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"),
-            *("-addext", f"subjectAltName=DNS:{HOST},IP:127.0.0.1"),
-            *("-out", found.certificate, "-keyout", found.key),
-        ],
-        check=True,
-        capture_output=True,
-    )
+    authority = make_authority(folder, "authority")
+    found = Certificate(authority, *make_certificate(authority, "proxy", HOST), folder / "both.pem")
     found.both.write_text(found.certificate.read_text() + found.key.read_text())
     return found
 
@@ -153,7 +145,7 @@ async def visit(certificate: Certificate) -> AsyncIterator[Visit]:
     async with AsyncExitStack() as exits:
 
         def make(port: int) -> aiohttp.ClientSession:
-            context = ssl.create_default_context(cafile=certificate.certificate)
+            context = ssl.create_default_context(cafile=certificate.authority)
             session = aiohttp.ClientSession(
                 f"https://{HOST}:{port}",
                 connector=aiohttp.TCPConnector(ssl=context, resolver=_Here()),
@@ -163,6 +155,3 @@ async def visit(certificate: Certificate) -> AsyncIterator[Visit]:
             return session
 
         yield make
-
-
-assert shutil.which("openssl"), "no openssl: it makes the certificates of these tests"
