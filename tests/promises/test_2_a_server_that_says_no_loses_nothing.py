@@ -281,7 +281,12 @@ async def _one(campus: Campus, channel: Any, no: No, before: int) -> None:
         ),
         TICKET_CATEGORISED,
     )
-    await asyncio.sleep(0.1)
+
+    async def is_held() -> bool:
+        queue = await channel.declare_queue(TICKET_CATEGORISED, passive=True)
+        return bool(queue.declaration_result.message_count == 0)
+
+    await _until(is_held, f"{case}: nobody has taken the late category")
     await campus.tickets.run(*no.take_back)
     await campus.reports.run(*no.take_back)
 

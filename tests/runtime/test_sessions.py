@@ -22,7 +22,7 @@ from tests.postgres import own, private_folder, unprivileged
 from ticket_svc.database import acquire, create_pool
 
 PGBOUNCER = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")
-pytestmark = pytest.mark.skipif(not PGBOUNCER, reason="pgbouncer is not installed")
+behind_pgbouncer = pytest.mark.skipif(not PGBOUNCER, reason="pgbouncer is not installed")
 # What an operator writes who read in the log which parameters were refused.
 IGNORED = "ignore_startup_parameters = search_path, jit, plan_cache_mode, extra_float_digits"
 
@@ -72,6 +72,7 @@ async def test_a_server_without_a_pooler_keeps_sessions(ticket_database_url: str
     assert not await are_shared(ticket_database_url)
 
 
+@behind_pgbouncer
 async def test_a_pooler_of_sessions_serves_as_the_server_does(
     names: Names, ticket_database_url: str, analytics_database_url: str
 ) -> None:
@@ -93,6 +94,7 @@ async def test_a_pooler_of_sessions_serves_as_the_server_does(
                 await store.begin_rebuild(connection)
 
 
+@behind_pgbouncer
 @pytest.mark.parametrize("mode", ["transaction", "statement"])
 async def test_a_pooler_that_shares_sessions_is_refused_at_the_start(
     names: Names,
