@@ -89,7 +89,9 @@ async def open_page(
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def firefox(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Firefox]:
     path = shutil.which("firefox-esr") or shutil.which("firefox")
-    assert path, "no Firefox: run `make test`, which installs it"
+    if not path:
+        # deploy/local/install.sh installs it wherever the distribution has it.
+        pytest.skip("Firefox is not installed")
     async with run_firefox(path, tmp_path_factory.mktemp("firefox")) as running:
         yield running
 
