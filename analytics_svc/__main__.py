@@ -49,9 +49,9 @@ def _run(arguments: argparse.Namespace) -> int:
     match arguments.command:
         case "migrate":
             # Alembic is in the image of the migrations, not in that of the service.
-            from analytics_svc.migrate import migrate
+            from runtime.migrate import migrate
 
-            migrate(Settings.read(os.environ, DATABASE).database_url)
+            migrate("analytics_svc", Settings.read(os.environ, DATABASE).database_url)
         case "rebuild":
             asyncio.run(_rebuild(Settings.read(os.environ, DATABASE | TICKET_API)))
         case "report":

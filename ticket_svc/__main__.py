@@ -20,9 +20,9 @@ def main(arguments: list[str]) -> int:
                 serve(read_settings())
             case ["migrate"]:
                 # Imported here: the migration's tools are not installed where the service runs.
-                from ticket_svc.migrate import migrate
+                from runtime.migrate import migrate
 
-                migrate(required("TICKET_DATABASE_URL"))
+                migrate("ticket_svc", required("TICKET_DATABASE_URL"))
             case _:
                 print("usage: python -m ticket_svc [migrate]", file=sys.stderr)
                 return 2

@@ -18,18 +18,17 @@ import psycopg
 import pytest
 from aio_pika.abc import AbstractChannel
 
-import analytics_svc.migrate
-import ticket_svc.migrate
 from analytics_svc.database import connect
 from bus.connection import keep_session
 from bus.pika_server import PikaServer
 from contracts.addresses import check_address, parse
 from deploy.archive import write
 from deploy.local.names import Names, choose
+from runtime.migrate import migrate
 from tests.certificates import make_authority, make_certificate
 from tests.conftest import Broker
 from tests.postgres import INSTALLED, initialise, own, private_folder, running
-from ticket_svc.database import acquire, create_pool
+from ticket_svc.database import create_pool
 
 # Everything that means something in an address, what a library decodes twice, and what is no ASCII.
 NASTY = "p@ss/w:o%rd?a&b=c#[x]+y;%2F%40 'ü\"☃,\\$"
@@ -243,9 +242,9 @@ async def read_with_every_client(tickets: str, analytics: str, file: Path) -> No
     """Connect as the services, the migrations and the backup do."""
     tickets = check_address("TICKET_DATABASE_URL", tickets)
     analytics = check_address("ANALYTICS_DATABASE_URL", analytics)
-    ticket_svc.migrate.migrate(tickets)
-    analytics_svc.migrate.migrate(analytics)
-    async with create_pool(tickets) as pool, acquire(pool) as connection:
+    migrate("ticket_svc", tickets)
+    migrate("analytics_svc", analytics)
+    async with create_pool(tickets) as pool, pool.acquire() as connection:
         assert await connection.fetchval("SELECT count(*) FROM ticket") == 0
     async with connect(analytics) as pool, pool.acquire() as connection:
         assert await connection.fetchval("SELECT count(*) FROM projection") == 0

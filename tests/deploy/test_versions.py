@@ -6,10 +6,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
-import analytics_svc.migrate
-import ticket_svc.migrate
 from deploy.archive import write
 from deploy.backup import load
+from runtime.migrate import migrate
 from tests.conftest import Broker, Names
 from tests.postgres import INSTALLED, initialise, running
 
@@ -47,8 +46,8 @@ def test_a_backup_is_restored_into_another_version(
             )
         }
         # --- A new helpdesk on that version, with a ticket that the restore replaces.
-        ticket_svc.migrate.migrate(there["TICKET_DATABASE_URL"])
-        analytics_svc.migrate.migrate(there["ANALYTICS_DATABASE_URL"])
+        migrate("ticket_svc", there["TICKET_DATABASE_URL"])
+        migrate("analytics_svc", there["ANALYTICS_DATABASE_URL"])
         with psycopg.connect(there["TICKET_DATABASE_URL"]) as tickets:
             tickets.execute("INSERT INTO tickets.ticket (description) VALUES ('Gone')")
         settings = {"TICKET_AMQP_URL": broker.url("ticket_svc"), "PATH": os.environ["PATH"]}
