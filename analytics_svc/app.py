@@ -11,7 +11,6 @@ from typing import Final, Protocol
 from aiohttp import web
 
 from analytics_svc import database, health
-from analytics_svc.database import Pool
 from analytics_svc.projection import Projection
 from analytics_svc.rebuild import TicketApi, build_if_needed
 from analytics_svc.reports import (
@@ -25,6 +24,7 @@ from bus.rpc_server import RpcServer
 from contracts.reports import ActiveRequest, ResolutionRequest, UnclosedRequest
 from contracts.topology import RPC_REPORT_ACTIVE, RPC_REPORT_RESOLUTION, RPC_REPORT_UNCLOSED
 from runtime.heads import use_own_connections
+from runtime.postgres import Database
 from runtime.sessions import only_ours
 
 log = logging.getLogger(__name__)
@@ -42,22 +42,22 @@ class Worker(Protocol):
     async def run(self, url: str, name: str) -> None: ...
 
 
-def _projection(pool: Pool, settings: Settings) -> Worker:
+def _projection(pool: Database, settings: Settings) -> Worker:
     api = TicketApi(settings.ticket_api_url, settings.ticket_api_token)
     return Projection(pool, partial(build_if_needed, pool, api, settings.timezone))
 
 
-def _unclosed(pool: Pool, _: Settings) -> Worker:
+def _unclosed(pool: Database, _: Settings) -> Worker:
     return RpcServer(RPC_REPORT_UNCLOSED, UnclosedRequest, partial(unclosed_in_period.report, pool))
 
 
-def _resolution(pool: Pool, _: Settings) -> Worker:
+def _resolution(pool: Database, _: Settings) -> Worker:
     return RpcServer(
         RPC_REPORT_RESOLUTION, ResolutionRequest, partial(resolution_time_by_month.report, pool)
     )
 
 
-def _active(pool: Pool, _: Settings) -> Worker:
+def _active(pool: Database, _: Settings) -> Worker:
     return RpcServer(RPC_REPORT_ACTIVE, ActiveRequest, partial(active_by_category.report, pool))
 
 
@@ -92,7 +92,7 @@ async def serve(settings: Settings, names: Iterable[str]) -> None:
 
 @asynccontextmanager
 async def _health(
-    settings: Settings, pool: Pool, workers: dict[str, Worker]
+    settings: Settings, pool: Database, workers: dict[str, Worker]
 ) -> AsyncIterator[None]:
     if settings.port is None:
         yield

@@ -10,7 +10,6 @@ from asyncpg.pool import PoolConnectionProxy
 from runtime.postgres import Database
 from runtime.sessions import setting_each
 
-Pool: TypeAlias = Database
 # Generic only in the eyes of a type checker.
 Connection: TypeAlias = "PoolConnectionProxy[asyncpg.Record]"
 
@@ -29,7 +28,7 @@ SESSION = {
 }
 
 
-def connect(url: str) -> Pool:
+def connect(url: str) -> Database:
     """Return a pool that connects when it is first used, so that a service starts without it."""
     pool = asyncpg.create_pool(
         url,
@@ -48,7 +47,7 @@ async def _keep_session(_connection: object) -> None:
 
 
 @asynccontextmanager
-async def writing(pool: Pool) -> AsyncIterator[Connection]:
+async def writing(pool: Database) -> AsyncIterator[Connection]:
     """Open a transaction; raises DatabaseAway."""
     async with pool.acquire() as connection, connection.transaction():
         yield connection
@@ -56,7 +55,7 @@ async def writing(pool: Pool) -> AsyncIterator[Connection]:
 
 
 @asynccontextmanager
-async def session(pool: Pool) -> AsyncIterator[Connection]:
+async def session(pool: Database) -> AsyncIterator[Connection]:
     """Keep a connection for work that outlives a transaction; raises DatabaseAway.
 
     Closed at the end, and its locks with it.
@@ -66,13 +65,3 @@ async def session(pool: Pool) -> AsyncIterator[Connection]:
             yield connection
         finally:
             await connection.close()
-
-
-@asynccontextmanager
-async def reading(pool: Pool) -> AsyncIterator[Connection]:
-    """Lend a connection; each statement sees what there is at its own instant.
-
-    Raises DatabaseAway.
-    """
-    async with pool.acquire() as connection:
-        yield connection

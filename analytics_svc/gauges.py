@@ -12,7 +12,6 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from analytics_svc.database import Pool
 from analytics_svc.queries import ALL
 from analytics_svc.reports import (
     active_by_category,
@@ -22,6 +21,7 @@ from analytics_svc.reports import (
 from bus.rpc import RpcError
 from contracts.reports import ActiveRequest, ResolutionRequest, UnclosedRequest
 from contracts.vocabulary import EVERY_CATEGORY, NO_CATEGORY, PeriodUnit
+from runtime.postgres import Database
 
 PERIODS: Final = ((24, PeriodUnit.HOURS), (7, PeriodUnit.DAYS), (30, PeriodUnit.DAYS))
 MONTHS: Final = 12
@@ -38,7 +38,7 @@ class _Counted(Collector):
         return self._metrics
 
 
-async def generate(pool: Pool, names: Iterable[str]) -> bytes:
+async def generate(pool: Database, names: Iterable[str]) -> bytes:
     """Return the gauges of these reports as text; none where the read model is away."""
     metrics: list[Metric] = []
     try:
@@ -51,7 +51,7 @@ async def generate(pool: Pool, names: Iterable[str]) -> bytes:
     return generate_latest(registry)
 
 
-async def _unclosed(pool: Pool) -> list[Metric]:
+async def _unclosed(pool: Database) -> list[Metric]:
     labels = ["last", "unit", "category"]
     name = "unclosed_in_period"
     still_open = GaugeMetricFamily(
@@ -74,7 +74,7 @@ async def _unclosed(pool: Pool) -> list[Metric]:
     return [still_open, count, opened, unclosed]
 
 
-async def _resolution(pool: Pool) -> list[Metric]:
+async def _resolution(pool: Database) -> list[Metric]:
     fields = {
         "closed": "Closed tickets of an opening month.",
         "still_open": "Tickets of an opening month that are not closed.",
@@ -98,7 +98,7 @@ async def _resolution(pool: Pool) -> list[Metric]:
     return list(gauges.values())
 
 
-async def _active(pool: Pool) -> list[Metric]:
+async def _active(pool: Database) -> list[Metric]:
     report = await active_by_category.report(pool, ActiveRequest(chart=False))
     gauge = GaugeMetricFamily(
         "active_by_category_active", "Tickets whose status is active.", labels=["category"]
@@ -109,7 +109,7 @@ async def _active(pool: Pool) -> list[Metric]:
     return [gauge]
 
 
-REPORTS: Final[dict[str, Callable[[Pool], Awaitable[list[Metric]]]]] = {
+REPORTS: Final[dict[str, Callable[[Database], Awaitable[list[Metric]]]]] = {
     "unclosed_in_period": _unclosed,
     "resolution_time_by_month": _resolution,
     "active_by_category": _active,

@@ -7,11 +7,11 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from analytics_svc import gauges, store
-from analytics_svc.database import Pool
 from analytics_svc.store import NotBuilt
 from bus.connection import Link
 from runtime.heads import name_server
 from runtime.http import HANDLER_ARGS
+from runtime.postgres import Database
 
 
 class Connected(Protocol):
@@ -24,7 +24,7 @@ class Connected(Protocol):
     def is_connected(self) -> bool: ...
 
 
-def build(pool: Pool, workers: Mapping[str, Connected]) -> web.Application:
+def build(pool: Database, workers: Mapping[str, Connected]) -> web.Application:
     """Return the application with its three addresses."""
 
     async def live(_: web.Request) -> web.Response:

@@ -12,7 +12,7 @@ from prometheus_client import Counter, Histogram
 from pydantic import ValidationError
 
 from analytics_svc import store
-from analytics_svc.database import Pool, writing
+from analytics_svc.database import writing
 from analytics_svc.state import state_of
 from analytics_svc.store import NotBuilt
 from bus.connection import Link
@@ -20,7 +20,7 @@ from bus.consumer import BatchConsumer
 from bus.rpc import reasons
 from contracts.messages import Event
 from contracts.topology import ANALYTICS_TICKETS
-from runtime.postgres import DatabaseAway
+from runtime.postgres import Database, DatabaseAway
 
 # Large enough to share a commit, small enough that the reports follow within a moment.
 BATCH_EVENTS = 500
@@ -37,7 +37,7 @@ LAG_SECONDS = Histogram(
 class Projection:
     """Fills the read model with `build` where that is needed, then follows the events."""
 
-    def __init__(self, pool: Pool, build: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, pool: Database, build: Callable[[], Awaitable[None]]) -> None:
         self._pool = pool
         self._build = build
         self._consumer = BatchConsumer(
@@ -72,7 +72,7 @@ class Projection:
             LAG_SECONDS.observe((now - event.ticket.modified_at).total_seconds())
 
 
-async def take(pool: Pool, events: list[Event]) -> int:
+async def take(pool: Database, events: list[Event]) -> int:
     """Take in what events say of tickets; return how many were news.
 
     Raises DatabaseAway, NotBuilt.

@@ -17,12 +17,12 @@ import aiohttp
 from pydantic import ValidationError
 
 from analytics_svc import store
-from analytics_svc.database import Connection, Pool, session
+from analytics_svc.database import Connection, session
 from analytics_svc.periods import day_of
 from analytics_svc.state import TicketState, state_of
 from contracts.rest import Counts, Ticket
 from contracts.vocabulary import Role
-from runtime.postgres import DatabaseAway
+from runtime.postgres import Database, DatabaseAway
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ class TicketApi:
     token: str = field(repr=False)
 
 
-async def build_if_needed(pool: Pool, api: TicketApi, timezone: str) -> None:
+async def build_if_needed(pool: Database, api: TicketApi, timezone: str) -> None:
     """Rebuild where there is no read model for `timezone`; wait for whatever is away."""
     delay = RETRY_FIRST_SECONDS
     logged = ""
@@ -65,7 +65,12 @@ async def build_if_needed(pool: Pool, api: TicketApi, timezone: str) -> None:
 
 
 async def rebuild(
-    pool: Pool, api: TicketApi, timezone: str, progress: Progress, *, only_if_needed: bool = False
+    pool: Database,
+    api: TicketApi,
+    timezone: str,
+    progress: Progress,
+    *,
+    only_if_needed: bool = False,
 ) -> None:
     """Replace the read model; until the end the reports show the old one, which events change.
 

@@ -31,7 +31,7 @@ from contracts.vocabulary import Role
 from demo.stories import Story, stories
 from deploy.local.servers import answers_200
 from ticket_svc import migrations
-from ticket_svc.database import Connection, acquire, create_pool
+from ticket_svc.database import Connection, create_pool
 
 ROUNDS = 3
 STORIES = 20_000
@@ -140,7 +140,7 @@ def main() -> int:
 
 
 async def _bench(tickets: int, seconds: float, seed: int) -> int:
-    async with create_pool(os.environ["TICKET_DATABASE_URL"]) as pool, acquire(pool) as connection:
+    async with create_pool(os.environ["TICKET_DATABASE_URL"]) as pool, pool.acquire() as connection:
         if await connection.fetchval("SELECT EXISTS (SELECT FROM ticket)"):
             print("The database holds tickets; bench is for a throwaway stack.", file=sys.stderr)
             return 2

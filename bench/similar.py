@@ -30,7 +30,7 @@ from bus.rpc_client import RpcClient
 from contracts.messages import Embedding, EmbedRequest
 from contracts.topology import RPC_EMBED
 from ticket_svc import embeddings
-from ticket_svc.database import Connection, acquire, create_pool
+from ticket_svc.database import Connection, create_pool
 from ticket_svc.embeddings import Description, Vector
 
 ROUNDS = 3
@@ -75,7 +75,7 @@ async def _bench(tickets: int, seconds: float, seed: int) -> int:
     async with (
         rpc_client() as rpc,
         create_pool(os.environ["TICKET_DATABASE_URL"]) as pool,
-        acquire(pool) as connection,
+        pool.acquire() as connection,
     ):
         real = [fill.problem(chance)[1] for _ in range(REAL_TEXTS)]
         model, vectors = await _embed(rpc, [*near, *real])

@@ -9,9 +9,8 @@ from bus.rpc import RpcError, decode_reply
 from contracts.messages import Classification, ticket_of
 from contracts.topology import TICKET_CATEGORISED
 from contracts.vocabulary import Category
-from runtime.postgres import DatabaseAway
+from runtime.postgres import Database, DatabaseAway
 from ticket_svc import tickets
-from ticket_svc.database import Pool
 from ticket_svc.relay import Relay
 
 
@@ -22,7 +21,7 @@ class Answer(NamedTuple):
     category: Category
 
 
-def make_consumer(pool: Pool, relay: Relay) -> BatchConsumer[Answer]:
+def make_consumer(pool: Database, relay: Relay) -> BatchConsumer[Answer]:
     """Return the consumer; an answer that comes twice, or after helpdesk's, changes nothing."""
 
     async def take(answers: list[Answer]) -> None:

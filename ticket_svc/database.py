@@ -1,6 +1,5 @@
 """The connection pool; what counts as "the database is away" is in `runtime.postgres`."""
 
-from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeAlias
 
 import asyncpg
@@ -9,7 +8,6 @@ from asyncpg.pool import PoolConnectionProxy
 from runtime.postgres import Database
 from runtime.sessions import setting_each
 
-Pool: TypeAlias = Database
 Connection: TypeAlias = "PoolConnectionProxy[asyncpg.Record]"
 
 POOL_MAX_CONNECTIONS = 16
@@ -28,8 +26,11 @@ SESSION = {
 }
 
 
-def create_pool(database_url: str) -> Pool:
-    """Return a pool that connects when first used, so that the service starts without database."""
+def create_pool(database_url: str) -> Database:
+    """Return what connects when first used, so that the service starts without database.
+
+    To acquire a connection raises DatabaseAway, after ACQUIRE_SECONDS at most.
+    """
     pool = asyncpg.create_pool(
         database_url,
         min_size=0,
@@ -41,11 +42,6 @@ def create_pool(database_url: str) -> Pool:
         server_settings={"application_name": "ticket_svc", "TimeZone": "UTC"},
     )
     return Database(pool, ACQUIRE_SECONDS)
-
-
-def acquire(pool: Pool) -> AbstractAsyncContextManager[Connection]:
-    """Return a context with a connection; raises DatabaseAway, after ACQUIRE_SECONDS at most."""
-    return pool.acquire()
 
 
 async def _keep_session(_connection: Any) -> None:

@@ -6,8 +6,8 @@ one step always leads to where helpdesk goes on.
 
 from contracts.rest import Ticket, Tickets
 from contracts.vocabulary import Role, Status
+from runtime.postgres import Database
 from ticket_svc import store
-from ticket_svc.database import Pool, acquire
 from ticket_svc.errors import (
     DuplicateChain,
     Forbidden,
@@ -19,7 +19,7 @@ from ticket_svc.errors import (
 from ticket_svc.tickets import VISIBLE, closed_to, fetch_visible
 
 
-async def mark_duplicate(pool: Pool, role: Role, ticket_id: int, original_id: int) -> Ticket:
+async def mark_duplicate(pool: Database, role: Role, ticket_id: int, original_id: int) -> Ticket:
     """Point a ticket to its original; a mark that is there already is no error and no change.
 
     Raises NotFound, Forbidden, TicketClosed, DuplicateChain, and Invalid for an original that is
@@ -28,7 +28,7 @@ async def mark_duplicate(pool: Pool, role: Role, ticket_id: int, original_id: in
     _require_helpdesk(role)
     if ticket_id == original_id:
         raise Invalid(bad_field("ticket", "same_ticket", "must be another ticket"))
-    async with acquire(pool) as connection, connection.transaction():
+    async with pool.acquire() as connection, connection.transaction():
         # Both, so that no chain comes from two marks at once.
         locked = await store.lock_tickets(connection, ticket_id, original_id)
         ticket = _require_unclosed(role, ticket_id, locked)
@@ -59,25 +59,25 @@ async def mark_duplicate(pool: Pool, role: Role, ticket_id: int, original_id: in
         return await store.update_duplicate_of(connection, role, ticket, original_id)
 
 
-async def unmark_duplicate(pool: Pool, role: Role, ticket_id: int) -> Ticket:
+async def unmark_duplicate(pool: Database, role: Role, ticket_id: int) -> Ticket:
     """Take the mark away; none is no error and no change.
 
     Raises NotFound, Forbidden and TicketClosed.
     """
     _require_helpdesk(role)
-    async with acquire(pool) as connection, connection.transaction():
+    async with pool.acquire() as connection, connection.transaction():
         ticket = _require_unclosed(role, ticket_id, await store.lock_tickets(connection, ticket_id))
         if ticket.duplicate_of is None:
             return ticket
         return await store.update_duplicate_of(connection, role, ticket, None)
 
 
-async def list_duplicates(pool: Pool, role: Role, ticket_id: int) -> Tickets:
+async def list_duplicates(pool: Database, role: Role, ticket_id: int) -> Tickets:
     """Return the duplicates of a ticket that the role may see, oldest first.
 
     Raises NotFound and ClosedToUsers.
     """
-    async with acquire(pool) as connection:
+    async with pool.acquire() as connection:
         await fetch_visible(connection, role, ticket_id)
         duplicates = await store.list_duplicates(connection, ticket_id)
     return Tickets(items=[ticket for ticket in duplicates if ticket.status in VISIBLE[role]])

@@ -15,9 +15,8 @@ from bus.rpc import RpcError, decode_reply
 from bus.rpc_client import RpcClient
 from contracts.messages import Embedding, EmbedRequest, description_of
 from contracts.topology import RPC_EMBED, TICKET_EMBEDDED
-from runtime.postgres import DatabaseAway
+from runtime.postgres import Database, DatabaseAway
 from ticket_svc import embeddings
-from ticket_svc.database import Pool, acquire
 from ticket_svc.embeddings import Description, Vector
 from ticket_svc.relay import Relay
 
@@ -32,11 +31,11 @@ LOOK = EmbedRequest(text="Which model answers?")
 STORED_TOTAL = Counter("ticket_vectors_stored_total", "Vectors of descriptions that were stored.")
 
 
-def make_consumer(pool: Pool) -> BatchConsumer[Description]:
+def make_consumer(pool: Database) -> BatchConsumer[Description]:
     """Return the consumer; what comes twice, too late or for a closed ticket changes nothing."""
 
     async def take(descriptions: list[Description]) -> None:
-        async with acquire(pool) as connection:
+        async with pool.acquire() as connection:
             STORED_TOTAL.inc(await embeddings.store_vectors(connection, descriptions))
 
     return BatchConsumer(TICKET_EMBEDDED, decode, take, transient=(DatabaseAway,))
@@ -52,7 +51,7 @@ def decode(message: AbstractIncomingMessage) -> Description:
     return Description(ticket_id, version, vector)
 
 
-async def ask_for_missing(pool: Pool, relay: Relay, rpc: RpcClient) -> None:
+async def ask_for_missing(pool: Database, relay: Relay, rpc: RpcClient) -> None:
     """Ask for each missing vector, once for each model that answers, until cancelled.
 
     The classifier takes requests in their order: when it answers here, it has answered what was
@@ -64,7 +63,7 @@ async def ask_for_missing(pool: Pool, relay: Relay, rpc: RpcClient) -> None:
             answering = (await rpc.call(RPC_EMBED, LOOK, Embedding, LOOK_SECONDS)).model
             if answering != model:
                 model, after_id = answering, 0
-            async with acquire(pool) as connection:
+            async with pool.acquire() as connection:
                 last = await embeddings.request_missing(connection, model, after_id, ASKED_AT_ONCE)
             if last is not None:
                 after_id = last

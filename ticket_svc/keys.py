@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from bus.connection import Link
     from bus.rpc_client import RpcClient
     from runtime.http import Gate
-    from ticket_svc.database import Pool
+    from runtime.postgres import Database
     from ticket_svc.relay import Relay
 
 
@@ -24,7 +24,7 @@ class Session(Protocol):
         """Tell whether it works now; `link` says why not."""
 
 
-POOL: web.AppKey["Pool"] = web.AppKey("POOL")
+POOL: web.AppKey["Database"] = web.AppKey("POOL")
 RELAY: web.AppKey["Relay"] = web.AppKey("RELAY")
 RPC: web.AppKey["RpcClient"] = web.AppKey("RPC")
 SESSIONS: web.AppKey["tuple[Session, ...]"] = web.AppKey("SESSIONS")

@@ -5,7 +5,6 @@ from prometheus_client import CONTENT_TYPE_LATEST, Gauge, generate_latest
 
 from runtime.postgres import DatabaseAway
 from ticket_svc import outbox
-from ticket_svc.database import acquire
 from ticket_svc.keys import GATE, POOL, SESSIONS
 
 OUTBOX_DEPTH = Gauge("ticket_outbox_depth", "Messages that RabbitMQ has not confirmed yet.")
@@ -47,7 +46,7 @@ async def metrics(request: web.Request) -> web.Response:
 
 async def _read_outbox_depth(request: web.Request) -> int | None:
     try:
-        async with acquire(request.app[POOL]) as connection:
+        async with request.app[POOL].acquire() as connection:
             return await outbox.fetch_depth(connection)
     except DatabaseAway:
         return None

@@ -23,9 +23,8 @@ from contracts.topology import (
     TICKET_CATEGORISED,
     TICKET_EMBEDDED,
 )
-from runtime.postgres import DatabaseAway
+from runtime.postgres import Database, DatabaseAway
 from ticket_svc import outbox
-from ticket_svc.database import Pool, acquire
 from ticket_svc.outbox import Outgoing
 
 log = logging.getLogger(__name__)
@@ -54,7 +53,7 @@ class NotConfirmed(ConnectionError):
 class Relay:
     """Publishes what waits in the outbox for as long as `run` runs."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Database) -> None:
         self._pool = pool
         self._woken = asyncio.Event()
         self.link = Link()
@@ -97,7 +96,7 @@ class Relay:
 
     async def _relay_batch(self, channel: AbstractChannel, events: AbstractExchange) -> bool:
         """Publish what is next, and tell whether to go on at once."""
-        async with acquire(self._pool) as connection, connection.transaction():
+        async with self._pool.acquire() as connection, connection.transaction():
             await outbox.lock_outbox(connection)
             batch = await outbox.list_outgoing(connection, BATCH)
             if not batch:

@@ -10,8 +10,9 @@ from contracts.rest import SimilarTicket, SimilarTickets
 from contracts.text import is_blank
 from contracts.topology import RPC_EMBED
 from contracts.vocabulary import Role
+from runtime.postgres import Database
 from ticket_svc import embeddings, search
-from ticket_svc.database import Connection, Pool, acquire
+from ticket_svc.database import Connection
 from ticket_svc.embeddings import COMPARED_CHARACTERS, Near, Vector
 from ticket_svc.places import compare_places
 from ticket_svc.tickets import fetch_visible
@@ -28,21 +29,23 @@ DIFFERENT_PLACE = -0.4
 LOWEST_SCORE = 0.4
 
 
-async def list_similar_to_text(pool: Pool, rpc: RpcClient, text: str, limit: int) -> SimilarTickets:
+async def list_similar_to_text(
+    pool: Database, rpc: RpcClient, text: str, limit: int
+) -> SimilarTickets:
     """Return open and active tickets about the same problem as a text, best first."""
     vector = await _embed(rpc, text)
-    async with acquire(pool) as connection:
+    async with pool.acquire() as connection:
         return await _list_similar(connection, text, vector, limit)
 
 
 async def list_similar_to_ticket(
-    pool: Pool, role: Role, ticket_id: int, limit: int
+    pool: Database, role: Role, ticket_id: int, limit: int
 ) -> SimilarTickets:
     """Return other open and active tickets about the same problem as a ticket, best first.
 
     Raises NotFound and ClosedToUsers.
     """
-    async with acquire(pool) as connection:
+    async with pool.acquire() as connection:
         ticket = await fetch_visible(connection, role, ticket_id)
         vector = await embeddings.find_vector(connection, ticket_id)
         return await _list_similar(connection, ticket.description, vector, limit, ticket_id)

@@ -21,9 +21,10 @@ from contracts.rest import (
     TicketPage,
 )
 from contracts.vocabulary import EVERY_CATEGORY, Category, Role, Status
+from runtime.postgres import Database
 from ticket_svc import found, search, store
 from ticket_svc.cursor import Cursor
-from ticket_svc.database import Connection, Pool, acquire
+from ticket_svc.database import Connection
 from ticket_svc.errors import (
     ClosedToUsers,
     Forbidden,
@@ -44,13 +45,13 @@ VISIBLE = {
 }
 
 
-async def open_ticket(pool: Pool, role: Role, report: OpenTicket, key: UUID | None) -> Ticket:
+async def open_ticket(pool: Database, role: Role, report: OpenTicket, key: UUID | None) -> Ticket:
     """Open a ticket; the same key again answers the same ticket, as it stands now.
 
     Raises KeyReused where the key came with another report.
     """
     request_hash = _hash("ticket", report.model_dump_json()) if key else None
-    async with acquire(pool) as connection:
+    async with pool.acquire() as connection:
         ticket = await store.insert_ticket(
             connection, role, report.description, report.category, key, request_hash
         )
@@ -64,13 +65,13 @@ async def open_ticket(pool: Pool, role: Role, report: OpenTicket, key: UUID | No
     return ticket
 
 
-async def get_ticket(pool: Pool, role: Role, ticket_id: int) -> Ticket:
+async def get_ticket(pool: Database, role: Role, ticket_id: int) -> Ticket:
     """Return a ticket; raises NotFound, and ClosedToUsers."""
-    async with acquire(pool) as connection:
+    async with pool.acquire() as connection:
         return await fetch_visible(connection, role, ticket_id)
 
 
-async def list_tickets(pool: Pool, role: Role, query: ListQuery) -> TicketPage:
+async def list_tickets(pool: Database, role: Role, query: ListQuery) -> TicketPage:
     """Return a page of what the role may see; raises Forbidden for a status that it may not."""
     statuses = query.status or VISIBLE[role]
     if not set(statuses) <= set(VISIBLE[role]):
@@ -82,7 +83,7 @@ async def list_tickets(pool: Pool, role: Role, query: ListQuery) -> TicketPage:
             bad_field("cursor", "other_sort", "belongs to sort={sort}", sort=query.cursor.sort)
         )
     categories: Sequence[str] = query.category or EVERY_CATEGORY
-    async with acquire(pool) as connection:
+    async with pool.acquire() as connection:
         filters = (query, sorted(set(statuses)), sorted(set(categories)))
         if query.q is not None:
             return await _search(connection, role, query.q, *filters)
@@ -136,23 +137,23 @@ async def _list_hits(
     return [marker.hit(ticket, said.get(ticket.id, ())) for ticket in tickets]
 
 
-async def count_tickets(pool: Pool) -> Counts:
+async def count_tickets(pool: Database) -> Counts:
     """Return how many tickets stand at each status."""
-    async with acquire(pool) as connection:
+    async with pool.acquire() as connection:
         return await search.fetch_counts(connection)
 
 
-async def export_tickets(pool: Pool, role: Role) -> AsyncGenerator[list[Ticket], None]:
+async def export_tickets(pool: Database, role: Role) -> AsyncGenerator[list[Ticket], None]:
     """Yield every ticket in batches; raises Forbidden before the first for a user."""
     if role is not Role.HELPDESK:
         raise Forbidden
-    async with acquire(pool) as connection:
+    async with pool.acquire() as connection:
         async for batch in search.iterate_tickets(connection):
             yield batch
 
 
 async def edit_ticket(
-    pool: Pool, role: Role, ticket_id: int, edit: EditTicket, versions: frozenset[int] | None
+    pool: Database, role: Role, ticket_id: int, edit: EditTicket, versions: frozenset[int] | None
 ) -> Ticket:
     """Edit the fields that are given; each that really changes is a version of its own.
 
@@ -168,7 +169,7 @@ async def edit_ticket(
         raise Forbidden(
             bad_field("category", "category_for_helpdesk", "only helpdesk corrects a category")
         )
-    async with acquire(pool) as connection, connection.transaction():
+    async with pool.acquire() as connection, connection.transaction():
         ticket = await store.fetch_ticket(connection, ticket_id, lock=True)
         if ticket.status is Status.CLOSED:
             raise closed_to(role, ticket)
@@ -181,14 +182,14 @@ async def edit_ticket(
     return ticket
 
 
-async def move_ticket(pool: Pool, role: Role, ticket_id: int, status: Status) -> Ticket:
+async def move_ticket(pool: Database, role: Role, ticket_id: int, status: Status) -> Ticket:
     """Move a ticket one step forward; a step already made is no error and no change.
 
     Raises NotFound, Forbidden and WrongStep.
     """
     if role is not Role.HELPDESK:
         raise Forbidden(bad_field("status", "status_for_helpdesk", "only helpdesk moves a ticket"))
-    async with acquire(pool) as connection:
+    async with pool.acquire() as connection:
         if status.step_before:
             moved = await store.update_status(
                 connection, role, ticket_id, status.step_before, status
@@ -210,12 +211,12 @@ async def move_ticket(pool: Pool, role: Role, ticket_id: int, status: Status) ->
     return ticket
 
 
-async def count_affected(pool: Pool, role: Role, ticket_id: int, browser: UUID) -> Ticket:
+async def count_affected(pool: Database, role: Role, ticket_id: int, browser: UUID) -> Ticket:
     """Count a browser whose reader has the problem too; once more is no error and no change.
 
     Raises NotFound and TicketClosed.
     """
-    async with acquire(pool) as connection:
+    async with pool.acquire() as connection:
         counted = await store.insert_affected(connection, role, ticket_id, browser)
         if counted is not None:
             return counted
@@ -225,22 +226,22 @@ async def count_affected(pool: Pool, role: Role, ticket_id: int, browser: UUID) 
     return ticket
 
 
-async def categorise_ticket(pool: Pool, ticket_id: int, category: Category) -> None:
+async def categorise_ticket(pool: Database, ticket_id: int, category: Category) -> None:
     """Take the classifier's late answer, unless somebody was faster; raises NotFound."""
-    async with acquire(pool) as connection:
+    async with pool.acquire() as connection:
         if await store.assign_category(connection, ticket_id, category) is None:
             await store.fetch_ticket(connection, ticket_id)
 
 
 async def send_message(
-    pool: Pool, role: Role, ticket_id: int, message: SendMessage, key: UUID | None
+    pool: Database, role: Role, ticket_id: int, message: SendMessage, key: UUID | None
 ) -> Message:
     """Put a message under a ticket; the same key again answers the same message.
 
     Raises NotFound, TicketClosed, and KeyReused where the key came with another message.
     """
     request_hash = _hash("message", str(ticket_id), role, message.body) if key else None
-    async with acquire(pool) as connection:
+    async with pool.acquire() as connection:
         sent = await store.insert_message(
             connection, role, ticket_id, message.body, key, request_hash
         )
@@ -255,9 +256,9 @@ async def send_message(
     raise closed_to(role, ticket)
 
 
-async def list_messages(pool: Pool, role: Role, ticket_id: int, query: ThreadQuery) -> Messages:
+async def list_messages(pool: Database, role: Role, ticket_id: int, query: ThreadQuery) -> Messages:
     """Return a ticket's thread, oldest first; raises NotFound and ClosedToUsers."""
-    async with acquire(pool) as connection:
+    async with pool.acquire() as connection:
         await fetch_visible(connection, role, ticket_id)
         found = await store.list_messages(connection, ticket_id, query.before, _one_more(query))
     if query.limit is None:
@@ -266,9 +267,9 @@ async def list_messages(pool: Pool, role: Role, ticket_id: int, query: ThreadQue
     return Messages(items=items, earlier=items[0].id if len(items) < len(found) else None)
 
 
-async def list_history(pool: Pool, role: Role, ticket_id: int, query: HistoryQuery) -> History:
+async def list_history(pool: Database, role: Role, ticket_id: int, query: HistoryQuery) -> History:
     """Return what happened to a ticket, oldest first; raises NotFound and ClosedToUsers."""
-    async with acquire(pool) as connection:
+    async with pool.acquire() as connection:
         await fetch_visible(connection, role, ticket_id)
         found = await store.list_history(connection, ticket_id, query.before, _one_more(query))
     if query.limit is None:

@@ -8,24 +8,24 @@ from contextlib import suppress
 from typing import TypeVar
 
 from analytics_svc import store
-from analytics_svc.database import Connection, Pool, reading
+from analytics_svc.database import Connection
 from analytics_svc.queries import ALL, Replaced
 from analytics_svc.state import TicketState
 from analytics_svc.store import Built, NotBuilt
 from bus.rpc import RpcError
 from contracts.reports import OldTicket, ReportRequest
 from contracts.vocabulary import NO_CATEGORY, Category, Status
-from runtime.postgres import DatabaseAway
+from runtime.postgres import Database, DatabaseAway
 
 NumbersT = TypeVar("NumbersT")
 
 
 async def read(
-    pool: Pool, count: Callable[[Connection, Built], Awaitable[NumbersT]]
+    pool: Database, count: Callable[[Connection, Built], Awaitable[NumbersT]]
 ) -> tuple[Built, NumbersT]:
     """Return what there is to read, and what `count` finds there; raises RpcError `unavailable`."""
     try:
-        async with reading(pool) as connection:
+        async with pool.acquire() as connection:
             while True:
                 built = await store.fetch_built(connection)
                 with suppress(Replaced):

@@ -6,13 +6,14 @@ from zoneinfo import ZoneInfo
 
 from analytics_svc import charts, queries
 from analytics_svc.charts import CategoryBar
-from analytics_svc.database import Connection, Pool
+from analytics_svc.database import Connection
 from analytics_svc.periods import day_of
 from analytics_svc.reports import categories_of, old_ticket, read
 from analytics_svc.store import Built
 from contracts.list_address import list_address
 from contracts.reports import ActiveCategory, ActiveReport, ActiveRequest, OldTicket
 from contracts.vocabulary import NO_CATEGORY, Category, Status
+from runtime.postgres import Database
 
 
 async def count(
@@ -28,7 +29,7 @@ async def count(
     return {category: (active.get(category, 0), oldest.get(category)) for category in wanted}
 
 
-async def report(pool: Pool, request: ActiveRequest) -> ActiveReport:
+async def report(pool: Database, request: ActiveRequest) -> ActiveReport:
     """Answer the request; raises RpcError `unavailable`."""
     built, counts = await read(pool, partial(count, request=request))
     svg = ""

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from analytics_svc import charts, queries
 from analytics_svc.charts import MonthBar
-from analytics_svc.database import Connection, Pool
+from analytics_svc.database import Connection
 from analytics_svc.histogram import MEDIAN_ERROR, seconds_in
 from analytics_svc.periods import month_after, month_of, parse_month, start_of_day
 from analytics_svc.queries import OpenedMonth
@@ -17,6 +17,7 @@ from analytics_svc.store import Built
 from contracts.list_address import list_address
 from contracts.reports import MonthsBefore, ResolutionMonth, ResolutionReport, ResolutionRequest
 from contracts.vocabulary import Status
+from runtime.postgres import Database
 
 MICROSECONDS = 1_000_000
 # A month of which more than this share is not closed yet will change: the slow ones are missing.
@@ -103,7 +104,7 @@ def _before(months: list[OpenedMonth]) -> MonthsBefore | None:
     )
 
 
-async def report(pool: Pool, request: ResolutionRequest) -> ResolutionReport:
+async def report(pool: Database, request: ResolutionRequest) -> ResolutionReport:
     """Answer the request; raises RpcError `unavailable`."""
     built, months = await read(pool, partial(count, request=request))
     rows = [_row(month, built) for month in months.shown]

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from analytics_svc import charts, periods, queries
 from analytics_svc.charts import AgeBar, OpenedBar
-from analytics_svc.database import Connection, Pool
+from analytics_svc.database import Connection
 from analytics_svc.periods import Grain
 from analytics_svc.reports import categories_of, old_ticket, read, scope_of
 from analytics_svc.store import Built
@@ -24,6 +24,7 @@ from contracts.reports import (
     UnclosedReport,
     UnclosedRequest,
 )
+from runtime.postgres import Database
 
 OLDEST = 10
 # Where bands of ages end, in campus days before today.
@@ -97,7 +98,7 @@ def _age_bands(by_age: Sequence[queries.Unclosed], midnights: Sequence[datetime]
     ]
 
 
-async def report(pool: Pool, request: UnclosedRequest) -> UnclosedReport:
+async def report(pool: Database, request: UnclosedRequest) -> UnclosedReport:
     """Answer the request; raises RpcError `unavailable`."""
     built, numbers = await read(pool, partial(count, request=request))
     buckets, ages = numbers.buckets, numbers.ages

@@ -13,13 +13,14 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from analytics_svc import projection, rebuild, reports, store
-from analytics_svc.database import Pool, connect, writing
+from analytics_svc.database import connect, writing
 from analytics_svc.rebuild import TicketApi
 from analytics_svc.reports import active_by_category
 from contracts.messages import Event
 from contracts.reports import ActiveRequest
 from contracts.rest import Ticket
 from contracts.vocabulary import NO_CATEGORY, Category, CategorySource, Status
+from runtime.postgres import Database
 
 # What differs is what one wants to read.
 pytest.register_assert_rewrite("tests.analytics_svc.agreement")
@@ -53,12 +54,12 @@ def ticket(
     )
 
 
-async def take(pool: Pool, tickets: Iterable[Ticket]) -> int:
+async def take(pool: Database, tickets: Iterable[Ticket]) -> int:
     """Let the read model hear of states as events tell of them; return how many were news."""
     return await projection.take(pool, [Event(ticket=ticket) for ticket in tickets])
 
 
-async def count_active(pool: Pool) -> dict[Category | None, int]:
+async def count_active(pool: Database) -> dict[Category | None, int]:
     """Return how many tickets the report counts in each category that has any."""
     _, counts = await reports.read(pool, partial(active_by_category.count, request=ActiveRequest()))
     return {
@@ -66,7 +67,7 @@ async def count_active(pool: Pool) -> dict[Category | None, int]:
     }
 
 
-async def rebuild_all(pool: Pool, tickets: "Tickets", timezone: str = ROME) -> None:
+async def rebuild_all(pool: Database, tickets: "Tickets", timezone: str = ROME) -> None:
     """Rebuild the read model from the ticket service."""
     await rebuild.rebuild(pool, tickets.api, timezone, lambda done, total: None)
 
@@ -152,14 +153,14 @@ async def tickets() -> AsyncIterator[Tickets]:
 
 
 @pytest.fixture
-async def pool(analytics_database_url: str) -> AsyncIterator[Pool]:
+async def pool(analytics_database_url: str) -> AsyncIterator[Database]:
     """Return a pool on a migrated database where nothing was built yet."""
     async with connect(analytics_database_url) as pool:
         yield pool
 
 
 @pytest.fixture
-async def built_pool(pool: Pool) -> Pool:
+async def built_pool(pool: Database) -> Database:
     """Return a pool on a read model that was built from no tickets."""
     async with writing(pool) as connection:
         await store.show(connection, 0, ROME)

@@ -11,13 +11,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from analytics_svc import store
-from analytics_svc.database import Pool, writing
+from analytics_svc.database import writing
 from analytics_svc.periods import length_of
 from analytics_svc.state import state_of
 from analytics_svc.store import Built
 from contracts.reports import UnclosedRequest
 from contracts.rest import Ticket
 from contracts.vocabulary import NO_CATEGORY, Category, PeriodUnit, Status
+from runtime.postgres import Database
 from tests.analytics_svc import naive
 from tests.analytics_svc.agreement import reports_agree
 from tests.analytics_svc.conftest import ticket
@@ -103,7 +104,7 @@ def cases(draw: Any) -> tuple[ZoneInfo, datetime, UnclosedRequest, list[list[Tic
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 async def test_any_history_in_any_order_gives_what_a_recount_gives(
-    pool: Pool, case: tuple[ZoneInfo, datetime, UnclosedRequest, list[list[Ticket]]]
+    pool: Database, case: tuple[ZoneInfo, datetime, UnclosedRequest, list[list[Ticket]]]
 ) -> None:
     zone, as_of, period, batches = case
     async with writing(pool) as connection:

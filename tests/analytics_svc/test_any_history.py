@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 
 from analytics_svc import store
-from analytics_svc.database import connect, reading, writing
+from analytics_svc.database import connect, writing
 from analytics_svc.rebuild import ExportFailed
 from contracts.reports import UnclosedRequest
 from contracts.rest import Ticket
@@ -206,7 +206,7 @@ class Campus(RuleBasedStateMachine):
         request = UnclosedRequest(unit=unit, last=last, category=category)
 
         async def compare() -> None:
-            async with reading(self.pool) as connection:
+            async with self.pool.acquire() as connection:
                 built = await store.fetch_built(connection)
                 assert built.timezone == self.zone.key
                 at = store.Built(built.generation, built.timezone, self.now)

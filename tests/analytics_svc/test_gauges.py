@@ -8,9 +8,9 @@ from aiohttp.test_utils import TestClient, TestServer
 from prometheus_client.parser import text_string_to_metric_families
 
 from analytics_svc import gauges, health
-from analytics_svc.database import Pool
 from bus.connection import Link
 from contracts.vocabulary import Category, Status
+from runtime.postgres import Database
 from tests.analytics_svc.conftest import ROME, take, ticket
 
 IT = Category.TECHNICAL_IT
@@ -23,7 +23,7 @@ class Away:
     link = Link()
 
 
-async def scrape(pool: Pool, *reports: str) -> dict[str, float]:
+async def scrape(pool: Database, *reports: str) -> dict[str, float]:
     """Return the samples of a process that answers these reports, by name and labels."""
     app = health.build(pool, {name: Away() for name in ("projection", *reports)})
     async with TestClient(TestServer(app)) as client:
@@ -35,7 +35,7 @@ async def scrape(pool: Pool, *reports: str) -> dict[str, float]:
     }
 
 
-async def test_each_number_of_the_reports_is_a_gauge(built_pool: Pool) -> None:
+async def test_each_number_of_the_reports_is_a_gauge(built_pool: Database) -> None:
     now = datetime.now(UTC)
     month = f"{(now - timedelta(hours=3)).astimezone(ZoneInfo(ROME)):%Y-%m}"
     await take(
@@ -62,13 +62,13 @@ async def test_each_number_of_the_reports_is_a_gauge(built_pool: Pool) -> None:
     assert f"resolution_time_by_month_mean_seconds none {month}" not in seen
 
 
-async def test_a_process_shows_the_reports_that_it_answers(built_pool: Pool) -> None:
+async def test_a_process_shows_the_reports_that_it_answers(built_pool: Database) -> None:
     seen = await scrape(built_pool, "active_by_category")
     assert "active_by_category_active none" in seen
     assert not [name for name in seen if name.startswith("unclosed_in_period")]
 
 
-async def test_without_a_read_model_the_other_metrics_are_there(pool: Pool) -> None:
+async def test_without_a_read_model_the_other_metrics_are_there(pool: Database) -> None:
     seen = await scrape(pool, *gauges.REPORTS)
     assert "projection_lag_seconds_count" in seen
     assert not [name for name in seen if name.startswith("active_by_category")]

@@ -6,7 +6,7 @@ from contextlib import suppress
 import aio_pika
 import pytest
 
-from analytics_svc.database import Pool, writing
+from analytics_svc.database import writing
 from analytics_svc.projection import Projection
 from analytics_svc.rebuild import build_if_needed
 from bus.rpc import RpcError
@@ -14,6 +14,7 @@ from contracts.messages import Event
 from contracts.rest import Ticket
 from contracts.topology import ANALYTICS_TICKETS, EXCHANGE_TICKETS, dead_letter_queue
 from contracts.vocabulary import Category, Status
+from runtime.postgres import Database
 from tests.analytics_svc.conftest import ROME, Tickets, count_active, running, ticket
 from tests.conftest import Broker
 
@@ -50,7 +51,7 @@ async def dead_letters(broker: Broker, n: int) -> list[bytes]:
         return found
 
 
-async def until_active(pool: Pool, expected: dict[Category | None, int]) -> None:
+async def until_active(pool: Database, expected: dict[Category | None, int]) -> None:
     """Wait until the report says so."""
     async with asyncio.timeout(10):
         while True:
@@ -60,11 +61,11 @@ async def until_active(pool: Pool, expected: dict[Category | None, int]) -> None
             await asyncio.sleep(0.02)
 
 
-def projecting(pool: Pool, tickets: Tickets, broker: Broker) -> Projection:
+def projecting(pool: Database, tickets: Tickets, broker: Broker) -> Projection:
     return Projection(pool, lambda: build_if_needed(pool, tickets.api, ROME))
 
 
-async def test_events_reach_the_report(pool: Pool, tickets: Tickets, broker: Broker) -> None:
+async def test_events_reach_the_report(pool: Database, tickets: Tickets, broker: Broker) -> None:
     tickets.hold([ticket(1, 3, Status.ACTIVE, IT)])
     worker = projecting(pool, tickets, broker)
     async with running(worker.run(broker.url("analytics_svc"), "test")):
@@ -81,7 +82,7 @@ async def test_events_reach_the_report(pool: Pool, tickets: Tickets, broker: Bro
 
 
 async def test_two_replicas_count_each_event_once(
-    pool: Pool, tickets: Tickets, broker: Broker
+    pool: Database, tickets: Tickets, broker: Broker
 ) -> None:
     events = [body(ticket(id, 2, Status.ACTIVE, IT)) for id in range(1, 600)]
     await publish(broker, *events, *events)
@@ -94,7 +95,7 @@ async def test_two_replicas_count_each_event_once(
 
 
 async def test_poison_becomes_a_dead_letter_and_blocks_nothing(
-    built_pool: Pool, tickets: Tickets, broker: Broker
+    built_pool: Database, tickets: Tickets, broker: Broker
 ) -> None:
     poison = [
         b"not JSON",
@@ -119,7 +120,7 @@ async def test_poison_becomes_a_dead_letter_and_blocks_nothing(
 
 
 async def test_events_wait_while_the_database_is_away(
-    built_pool: Pool, tickets: Tickets, broker: Broker, caplog: pytest.LogCaptureFixture
+    built_pool: Database, tickets: Tickets, broker: Broker, caplog: pytest.LogCaptureFixture
 ) -> None:
     worker = projecting(built_pool, tickets, broker)
     async with writing(built_pool) as connection:

@@ -9,13 +9,14 @@ import asyncpg
 import pytest
 
 from analytics_svc import queries, rebuild, store
-from analytics_svc.database import Connection, Pool, reading, session, writing
+from analytics_svc.database import Connection, session, writing
 from analytics_svc.queries import Replaced
 from analytics_svc.rebuild import ExportFailed
 from analytics_svc.state import TicketState, state_of
 from analytics_svc.store import Built
 from contracts.rest import Ticket
 from contracts.vocabulary import Category, Status
+from runtime.postgres import Database
 from tests.analytics_svc.conftest import (
     OPENED,
     ROME,
@@ -47,9 +48,9 @@ def many(n: int, version: int = 1) -> list[Ticket]:
     ]
 
 
-async def rows(pool: Pool) -> dict[str, list[tuple[object, ...]]]:
+async def rows(pool: Database) -> dict[str, list[tuple[object, ...]]]:
     """Return the read model without its generation and without the rows that came to zero."""
-    async with reading(pool) as connection:
+    async with pool.acquire() as connection:
         generation = (await store.fetch_built(connection)).generation
         return {
             table: sorted(
@@ -85,7 +86,7 @@ async def until_it_waits(connection: Connection, other: Connection) -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_rebuild_equals_live_projection(built_pool: Pool, tickets: Tickets) -> None:
+async def test_rebuild_equals_live_projection(built_pool: Database, tickets: Tickets) -> None:
     await take(built_pool, many(300))
     await take(built_pool, many(200, version=2)[::-1])
     live = await rows(built_pool)
@@ -98,7 +99,7 @@ async def test_rebuild_equals_live_projection(built_pool: Pool, tickets: Tickets
 
 
 async def test_rebuild_takes_more_tickets_than_one_batch(
-    pool: Pool, tickets: Tickets, monkeypatch: pytest.MonkeyPatch
+    pool: Database, tickets: Tickets, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rebuild, "BATCH_TICKETS", 7)
     tickets.hold(many(100))
@@ -107,7 +108,7 @@ async def test_rebuild_takes_more_tickets_than_one_batch(
 
 
 async def test_what_was_planned_over_empty_tables_is_as_quick_over_full_ones(
-    built_pool: Pool,
+    built_pool: Database,
 ) -> None:
     states = [state_of(ticket, ZoneInfo(ROME)) for ticket in many(3_000)]
     changes = [state._replace(version=2, category=IT) for state in states[:10]]
@@ -126,7 +127,7 @@ async def test_what_was_planned_over_empty_tables_is_as_quick_over_full_ones(
 
 
 async def test_a_rebuild_lets_postgresql_look_at_its_tables_and_at_no_others(
-    pool: Pool, tickets: Tickets
+    pool: Database, tickets: Tickets
 ) -> None:
     tickets.hold(many(30))
     refusals: list[str] = []
@@ -135,7 +136,7 @@ async def test_a_rebuild_lets_postgresql_look_at_its_tables_and_at_no_others(
         await store.analyze(connection)
     assert refusals == []
     await rebuild_all(pool, tickets)
-    async with reading(pool) as connection:
+    async with pool.acquire() as connection:
         await connection.execute("SELECT pg_stat_clear_snapshot()")
         analyzed = await connection.fetch(
             "SELECT relname FROM pg_stat_user_tables WHERE analyze_count > 0"
@@ -144,7 +145,7 @@ async def test_a_rebuild_lets_postgresql_look_at_its_tables_and_at_no_others(
 
 
 async def test_readers_see_the_old_numbers_until_a_rebuild_ends(
-    built_pool: Pool, tickets: Tickets
+    built_pool: Database, tickets: Tickets
 ) -> None:
     await take(built_pool, [ticket(1, status=Status.ACTIVE)])
     tickets.hold([ticket(id, status=Status.ACTIVE) for id in (1, 2, 3)])
@@ -158,7 +159,7 @@ async def test_readers_see_the_old_numbers_until_a_rebuild_ends(
 
 
 async def test_a_report_that_is_asked_as_a_rebuild_ends_shows_the_new_numbers(
-    built_pool: Pool, tickets: Tickets, monkeypatch: pytest.MonkeyPatch
+    built_pool: Database, tickets: Tickets, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await take(built_pool, [ticket(1, status=Status.ACTIVE)])
     tickets.hold([ticket(id, status=Status.ACTIVE) for id in (1, 2, 3)])
@@ -176,10 +177,10 @@ async def test_a_report_that_is_asked_as_a_rebuild_ends_shows_the_new_numbers(
 
 @pytest.mark.parametrize("is_planned", [False, True])
 async def test_a_report_never_sees_a_generation_while_it_is_emptied(
-    built_pool: Pool, is_planned: bool
+    built_pool: Database, is_planned: bool
 ) -> None:
     await take(built_pool, [ticket(1, status=Status.ACTIVE)])
-    async with reading(built_pool) as reader:
+    async with built_pool.acquire() as reader:
         if is_planned:
             await queries.count_active(reader, 0, ["none"])
         async with writing(built_pool) as connection:
@@ -192,7 +193,9 @@ async def test_a_report_never_sees_a_generation_while_it_is_emptied(
             await report
 
 
-async def test_a_rebuild_that_begins_as_an_event_is_noted_waits_for_it(built_pool: Pool) -> None:
+async def test_a_rebuild_that_begins_as_an_event_is_noted_waits_for_it(
+    built_pool: Database,
+) -> None:
     states = [state_of(ticket(1), ZoneInfo(ROME))]
     async with session(built_pool) as rebuilding:
         await store.begin_rebuild(rebuilding)
@@ -211,7 +214,7 @@ async def test_a_rebuild_that_begins_as_an_event_is_noted_waits_for_it(built_poo
 
 
 async def test_events_during_a_rebuild_are_neither_lost_nor_doubled(
-    built_pool: Pool, tickets: Tickets
+    built_pool: Database, tickets: Tickets
 ) -> None:
     await take(built_pool, [ticket(1), ticket(2)])
     exported = [ticket(1, 2, Status.ACTIVE, IT), ticket(2), ticket(3, 1, category=IT)]
@@ -241,7 +244,7 @@ async def test_events_during_a_rebuild_are_neither_lost_nor_doubled(
 
 
 async def test_an_event_in_the_last_instant_before_the_swap_is_not_lost(
-    built_pool: Pool, tickets: Tickets, monkeypatch: pytest.MonkeyPatch
+    built_pool: Database, tickets: Tickets, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     take_noted = store.take_noted
     late = [ticket(2, status=Status.ACTIVE)]
@@ -259,7 +262,7 @@ async def test_an_event_in_the_last_instant_before_the_swap_is_not_lost(
 
 
 async def test_events_during_a_rebuild_for_another_time_zone_count_by_its_days(
-    built_pool: Pool, tickets: Tickets
+    built_pool: Database, tickets: Tickets
 ) -> None:
     late_in_rome = ticket(1, opened_at=datetime(2026, 5, 11, 23, 30, tzinfo=UTC))
     tickets.hold([ticket(2)])
@@ -305,7 +308,7 @@ def away(tickets: Tickets) -> None:
     "break_export", [cut, half_a_line, no_ticket, out_of_order, twice, refused, away]
 )
 async def test_an_export_that_is_not_complete_changes_nothing(
-    built_pool: Pool,
+    built_pool: Database,
     tickets: Tickets,
     break_export: Callable[[Tickets], None],
     monkeypatch: pytest.MonkeyPatch,
@@ -320,12 +323,12 @@ async def test_an_export_that_is_not_complete_changes_nothing(
         await rebuild_all(built_pool, tickets, "Asia/Kathmandu")
 
     assert await rows(built_pool) == before
-    async with reading(built_pool) as connection:
+    async with built_pool.acquire() as connection:
         assert (await store.fetch_built(connection)).timezone == ROME
 
 
 async def test_first_start_builds_once_and_a_new_time_zone_builds_again(
-    pool: Pool, tickets: Tickets
+    pool: Database, tickets: Tickets
 ) -> None:
     tickets.hold(many(50))
     # Two replicas start at once.
@@ -343,7 +346,7 @@ async def test_first_start_builds_once_and_a_new_time_zone_builds_again(
 
 
 async def test_first_start_waits_for_the_ticket_service(
-    pool: Pool, tickets: Tickets, monkeypatch: pytest.MonkeyPatch
+    pool: Database, tickets: Tickets, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rebuild, "RETRY_FIRST_SECONDS", 0.02)
     tickets.hold(many(5))
@@ -358,7 +361,7 @@ async def test_first_start_waits_for_the_ticket_service(
     assert len((await rows(pool))["ticket_state"]) == 5
 
 
-async def test_a_rollup_can_never_count_below_zero(built_pool: Pool) -> None:
+async def test_a_rollup_can_never_count_below_zero(built_pool: Database) -> None:
     await take(built_pool, [ticket(1, status=Status.ACTIVE)])
     async with writing(built_pool) as connection:
         await connection.execute("UPDATE opened_day SET active = 0")

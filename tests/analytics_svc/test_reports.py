@@ -12,7 +12,7 @@ import aio_pika
 import pytest
 
 from analytics_svc.app import REPORTS
-from analytics_svc.database import Pool, connect
+from analytics_svc.database import connect
 from analytics_svc.settings import Settings
 from bus.rpc import RpcError
 from bus.rpc_client import RpcClient
@@ -31,6 +31,7 @@ from contracts.topology import (
     RPC_REPORT_UNCLOSED,
 )
 from contracts.vocabulary import Category, PeriodUnit, Status
+from runtime.postgres import Database
 from tests.analytics_svc.conftest import ROME, running, take, ticket, until
 from tests.conftest import Broker
 
@@ -46,14 +47,14 @@ async def client(broker: Broker) -> AsyncIterator[RpcClient]:
 
 
 @pytest.fixture
-async def reports(built_pool: Pool, broker: Broker) -> AsyncIterator[Pool]:
+async def reports(built_pool: Database, broker: Broker) -> AsyncIterator[Database]:
     """Run the three workers on an empty read model."""
     async with serving(built_pool, broker):
         yield built_pool
 
 
 @asynccontextmanager
-async def serving(pool: Pool, broker: Broker) -> AsyncIterator[None]:
+async def serving(pool: Database, broker: Broker) -> AsyncIterator[None]:
     workers = [build(pool, SETTINGS) for build in REPORTS.values()]
     url = broker.url("analytics_svc")
     async with running(*(worker.run(url, "test worker") for worker in workers)):
@@ -75,7 +76,7 @@ async def ask(broker: Broker, queue: str, body: bytes) -> dict[str, Any]:
         return dict(json.loads(reply.body))
 
 
-async def test_unclosed_in_period(client: RpcClient, reports: Pool) -> None:
+async def test_unclosed_in_period(client: RpcClient, reports: Database) -> None:
     now = datetime.now(UTC)
     states = [
         ticket(1, opened_at=now - timedelta(minutes=1)),
@@ -94,7 +95,7 @@ async def test_unclosed_in_period(client: RpcClient, reports: Pool) -> None:
     assert report.svg.startswith("<svg ")
 
 
-async def test_resolution_time_by_month(client: RpcClient, reports: Pool) -> None:
+async def test_resolution_time_by_month(client: RpcClient, reports: Database) -> None:
     this_month = datetime.now(ZoneInfo(ROME)).replace(day=1, hour=0, minute=0, second=30)
     before = (this_month - timedelta(days=40)).astimezone(UTC)
     states = [
@@ -116,7 +117,7 @@ async def test_resolution_time_by_month(client: RpcClient, reports: Pool) -> Non
     assert limited.months == [latest]
 
 
-async def test_active_by_category(client: RpcClient, reports: Pool) -> None:
+async def test_active_by_category(client: RpcClient, reports: Database) -> None:
     states = [
         ticket(1, 2, Status.ACTIVE, Category.TECHNICAL_IT),
         ticket(2, 2, Status.ACTIVE),
@@ -132,7 +133,7 @@ async def test_active_by_category(client: RpcClient, reports: Pool) -> None:
     assert report.uncategorised == 1
 
 
-async def test_an_empty_helpdesk_has_reports_too(client: RpcClient, reports: Pool) -> None:
+async def test_an_empty_helpdesk_has_reports_too(client: RpcClient, reports: Database) -> None:
     request = UnclosedRequest(unit=PeriodUnit.DAYS, last=3660)
     unclosed = await client.call(RPC_REPORT_UNCLOSED, request, UnclosedReport, 5)
     assert (unclosed.count, unclosed.opened) == (0, 0)
@@ -170,7 +171,7 @@ async def test_an_empty_helpdesk_has_reports_too(client: RpcClient, reports: Poo
     ],
 )
 async def test_a_bad_request_is_told_the_field_and_the_reason(
-    reports: Pool, broker: Broker, queue: str, body: object, field: str
+    reports: Database, broker: Broker, queue: str, body: object, field: str
 ) -> None:
     raw = b"{" if body == "not JSON" else json.dumps(body).encode()
     reply = await ask(broker, queue, raw)
@@ -180,14 +181,14 @@ async def test_a_bad_request_is_told_the_field_and_the_reason(
     assert reply["error"]["errors"][0]["message"]
 
 
-async def test_the_longest_request_is_answered(client: RpcClient, reports: Pool) -> None:
+async def test_the_longest_request_is_answered(client: RpcClient, reports: Database) -> None:
     request = UnclosedRequest(unit=PeriodUnit.HOURS, last=3660 * 24)
     report = await client.call(RPC_REPORT_UNCLOSED, request, UnclosedReport, 5)
     assert 120 <= len(report.buckets) <= 122
 
 
 async def test_a_report_that_was_never_built_is_unavailable(
-    pool: Pool, broker: Broker, client: RpcClient
+    pool: Database, broker: Broker, client: RpcClient
 ) -> None:
     async with serving(pool, broker):
         with pytest.raises(RpcError, match="not built yet") as raised:

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 import analytics_svc
-from analytics_svc.database import Connection, Pool
+from analytics_svc.database import Connection
+from runtime.postgres import Database
 
 SCHEMA = Path(analytics_svc.__file__).with_name("schema.sql")
 
@@ -32,7 +33,7 @@ async def described(connection: Connection) -> list[tuple[object, ...]]:
     return [tuple(row) for row in rows if row["owner"] != "alembic_version"]
 
 
-async def test_migrated_schema_is_the_one_checked_in(pool: Pool) -> None:
+async def test_migrated_schema_is_the_one_checked_in(pool: Database) -> None:
     async with pool.acquire() as connection:
         migrated = await described(connection)
         await connection.execute(

@@ -16,10 +16,11 @@ from aio_pika.abc import AbstractChannel
 from hypothesis import strategies as st
 
 from analytics_svc import store
-from analytics_svc.database import Pool, connect, writing
+from analytics_svc.database import connect, writing
 from analytics_svc.projection import Projection
 from contracts.messages import Event
 from contracts.topology import ANALYTICS_TICKETS, TICKET_CATEGORISED, dead_letter_queue
+from runtime.postgres import Database
 from tests.analytics_svc.conftest import ROME, running, ticket
 from tests.conftest import Broker
 from tests.fuzz.conftest import TIMES, fuzz_here
@@ -167,7 +168,7 @@ async def channel(broker: Broker) -> AsyncIterator[AbstractChannel]:
 @pytest.fixture
 async def projected(
     analytics_database_url: str, broker: Broker, no_errors_logged: Callable[[], None]
-) -> AsyncIterator[Pool]:
+) -> AsyncIterator[Database]:
     """Return a read model that a projection keeps up to date."""
     async with connect(analytics_database_url) as pool:
         async with writing(pool) as connection:
@@ -194,7 +195,7 @@ def told(body: bytes) -> tuple[int, int] | None:
 
 @pytest.mark.timeout(120 * TIMES)
 async def test_every_event_is_applied_or_a_dead_letter(
-    projected: Pool, channel: AbstractChannel
+    projected: Database, channel: AbstractChannel
 ) -> None:
     box = Letterbox(channel, ANALYTICS_TICKETS)
     last = count(1_000_000)

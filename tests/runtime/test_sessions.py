@@ -19,7 +19,7 @@ from deploy.local.servers import wait_until
 from runtime.sessions import are_shared
 from tests.conftest import ROOT, Broker
 from tests.postgres import own, private_folder, unprivileged
-from ticket_svc.database import acquire, create_pool
+from ticket_svc.database import create_pool
 
 PGBOUNCER = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")
 behind_pgbouncer = pytest.mark.skipif(not PGBOUNCER, reason="pgbouncer is not installed")
@@ -80,7 +80,7 @@ async def test_a_pooler_of_sessions_serves_as_the_server_does(
         tickets = through(port, "TICKET_DATABASE_URL", ticket_database_url)
         analytics = through(port, "ANALYTICS_DATABASE_URL", analytics_database_url)
         assert not await are_shared(tickets)
-        async with create_pool(tickets) as pool, acquire(pool) as first, acquire(pool) as second:
+        async with create_pool(tickets) as pool, pool.acquire() as first, pool.acquire() as second:
             for connection in (first, second, first, second):
                 assert await connection.fetchval("SELECT count(*) FROM ticket") == 0
                 assert await connection.fetchval("SHOW jit") == "off"
