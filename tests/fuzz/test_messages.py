@@ -51,7 +51,7 @@ PROPERTIES = st.fixed_dictionaries(
         "content_type": TEXTS.map(lambda text: text[:40]),
         "type": TEXTS.map(lambda text: text[:40]),
         "headers": st.dictionaries(
-            st.sampled_from(["deadline_ms", "x", "x-death", ""]),
+            st.sampled_from(["x-delivery-count", "x", "x-death", ""]),
             st.none() | st.booleans() | st.integers(-1, 2**62) | TEXTS.map(lambda text: text[:40]),
         ),
         "priority": st.integers(0, 255),
