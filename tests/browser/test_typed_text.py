@@ -31,6 +31,24 @@ async def test_a_conflict_shows_both_texts(open_page: OpenPage, api: Api) -> Non
     assert (await api.fetch(ticket.id)).description == "Both"
 
 
+async def test_what_answers_in_place_of_the_site_replaces_no_page(open_page: OpenPage) -> None:
+    page = await open_page("helpdesk", "/replies")
+    await page.get_by_label("Title").first.fill("Half a title")
+    await page.evaluate("window.isStillThere = true")
+    home = page.url.removesuffix("replies")
+    await page.route(home, lambda route: route.fulfill(body="<p>Log in to this network</p>"))
+    come_back = "dispatchEvent(new Event('blur')); dispatchEvent(new Event('focus'))"
+    for _ in range(2):
+        async with page.expect_response(home):
+            await page.evaluate(come_back)
+    assert await page.evaluate("window.isStillThere")
+    # The site itself is believed.
+    await page.unroute(home)
+    await page.context.add_cookies([{"name": "role", "value": "user", "url": home}])
+    await page.evaluate(come_back)
+    await expect(page.get_by_text("This page is for helpdesk only.")).to_be_visible()
+
+
 async def test_an_update_leaves_the_box_alone(open_page: OpenPage, api: Api) -> None:
     ticket = await api.open("Typing")
     page = await open_page("user", f"/tickets/{ticket.id}")

@@ -8,7 +8,9 @@
   async function look() {
     // The entry says it in a few bytes, and asks no service.
     const answer = await fetch("/").catch(() => null);
-    if (answer?.ok && !(await answer.text()).includes(`"${reader}"`)) location.reload();
+    const [, now] = /data-reader="([^"]*)"/.exec(answer?.ok ? await answer.text() : "") ?? [];
+    // Whatever else answers, such as a network's own entry, knows nothing of the reader.
+    if (now && now !== reader) location.reload();
   }
 
   // Some browsers give the focus to each page that they load, too.
