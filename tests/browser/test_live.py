@@ -242,13 +242,17 @@ async def test_earlier_messages_come_in_above_and_stay_whatever_comes(
     await expect(messages).to_have_count(50)
     await page.get_by_role("link", name="Earlier messages").click()
     await expect(messages).to_have_count(60)
+    # No link is left that could take the focus: reading goes on where they begin.
+    await expect(messages.first).to_be_focused()
     await api.say(ticket.id, "comes by the stream")
     await expect(messages).to_have_count(61, timeout=SOON_MS)
     await page.get_by_label("Message").fill("comes by the form")
     await page.get_by_role("button", name="Send message").click()
     await expect(messages).to_have_count(62)
+    await expect(messages.first).not_to_be_focused()
     await page.get_by_role("button", name="Start work").click()
     await expect(page.locator("#head .status")).to_have_text("Active")
+    await expect(messages.first).not_to_be_focused()
     ids = await messages.evaluate_all("all => all.map((m) => Number(m.id.slice(1)))")
     assert ids == sorted(set(ids))
     assert len(ids) == 62

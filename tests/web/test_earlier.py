@@ -69,6 +69,24 @@ async def test_with_htmx_earlier_parts_come_into_the_page(
         assert not set(numbers(part.html, kind)) & set(numbers(whole.html, kind))
 
 
+async def test_the_focus_is_on_the_next_link_or_on_what_came_in_last(
+    user: Person, api: Api, long_thread: LongThread
+) -> None:
+    ticket = await long_thread(60, "said once")
+    oldest = (await api.ask("GET", f"/tickets/{ticket.id}/messages"))["items"][0]["id"]
+    place = f"/tickets/{ticket.id}?"
+    for query, focused in (
+        (f"before={oldest + 55}", "earlier-messages"),
+        (f"before={oldest + 9}", f"m{oldest}"),
+        ("until=42", "earlier-history"),
+        ("until=9", "v8"),
+    ):
+        part = (await user.see(place + query, htmx=True)).html
+        assert re.findall(r'id="([^"]+)"[^>]* autofocus', part) == [focused], query
+        # What is no link is none without scripts either.
+        assert " autofocus" not in (await user.see(place + query)).html
+
+
 async def test_a_page_weighs_about_the_same_whatever_was_written_on_it(
     helpdesk: Person, api: Api, long_thread: LongThread
 ) -> None:

@@ -263,6 +263,7 @@ async def test_the_first_line_that_can_be_seen_leads_to_a_ticket(user: Person, a
     ticket = await api.open(f"\u200b\n\u2800\n\u202eTitle {word}\nmore")
     seen = await user.see(f"/tickets?q={word}")
     assert f'dir="auto">\u202eTitle <mark>{word}</mark></a>' in seen.html
-    seen = await user.see(f"/tickets/{ticket.id}")
     # A window's title has nothing that would shut in what turns its direction.
-    assert f"<title>#{ticket.id} Title {word} · Campus helpdesk</title>" in seen.html
+    for query in ("", "?until=9"):
+        seen = await user.see(f"/tickets/{ticket.id}{query}")
+        assert f"<title>#{ticket.id} Title {word} · Campus helpdesk</title>" in seen.html

@@ -62,6 +62,27 @@ async def test_a_form_of_another_role_is_not_taken_and_its_text_comes_back(
     assert (await api.fetch(ticket.id)).messages == 1
 
 
+async def test_a_text_that_is_for_helpdesk_only_becomes_a_report(user: Person) -> None:
+    # Who was helpdesk when the page was made presses again what the 409 offers.
+    offered = await user.send("/replies", title="A title", text="typed", **{"as": "helpdesk"})
+    assert (offered.status, offered.typed("unsent-text")) == (409, "typed")
+    refused = await user.send("/replies", title="A title", text="typed", **{"as": "user"})
+    assert (refused.status, refused.typed("unsent-text")) == (403, "typed")
+    assert "for helpdesk only" in refused.text
+    assert 'method="post" action="/tickets"' in refused.html
+
+
+async def test_every_page_notices_that_its_reader_has_another_role(
+    helpdesk: Person, api: Api
+) -> None:
+    ticket = await api.open("Read by whom")
+    reports = ("/analytics", "/analytics/active", "/analytics/all", "/classifier")
+    tickets = ("/tickets", f"/tickets/{ticket.id}", f"/tickets/{ticket.id}?until=9")
+    for path in ("/", "/replies", *tickets, *reports):
+        seen = await helpdesk.see(path)
+        assert re.search(r'<script src="/static/(app|reader)\.', seen.html), path
+
+
 async def test_the_entry_says_who_reads(people: MakePerson) -> None:
     for role, name in ((None, "nobody"), ("user", "user"), ("helpdesk", "helpdesk")):
         person = people(role)

@@ -88,7 +88,7 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
     except NoRole as error:
         return _no_role_response(request, error.entry)
     except NotHelpdesk:
-        return error_response(request, 403, _(SENTENCES[403]))
+        return await _not_done(request, 403, _(SENTENCES[403]))
     except OtherRole:
         role = find_role(request)
         sentence = _(OTHER_ROLE) % {"role": label(role)} if role else _(HAS_LEFT)

@@ -219,6 +219,8 @@
     const at = all.indexOf(known);
     const kept = isAtTop ? all.slice(0, at) : all.slice(at + 1);
     edge.replaceWith(...kept.map((item) => item.cloneNode(true)));
+    // It had the focus when it came in; now the focus stays where it is.
+    list.querySelectorAll("[autofocus]").forEach((item) => item.removeAttribute("autofocus"));
   }
 
   addEventListener("htmx:before:swap", ({ detail: { tasks } }) => {
