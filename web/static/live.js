@@ -6,6 +6,8 @@
   const PAUSE_MAX_MS = 30_000;
   // A stream that held this long was a good one: the next pause is short again.
   const STEADY_MS = 30_000;
+  // A server that asks for more may be back before.
+  const RETRY_AFTER_MAX_MS = 600_000;
   const PATIENCE_MS = 10_000;
   const HIDDEN_MS = 5_000;
   // The server speaks every 15 s.
@@ -107,7 +109,8 @@
       await put(await response.text());
     }
     if (response.ok && (response.headers.get("Content-Type") ?? "").includes(type)) return response;
-    throw { atLeastMs: 1_000 * Number(response.headers.get("Retry-After")) || 0 };
+    const retryAfterMs = 1_000 * Number(response.headers.get("Retry-After")) || 0;
+    throw { atLeastMs: Math.min(RETRY_AFTER_MAX_MS, retryAfterMs) };
   }
 
   async function read(reader, { signal }) {
