@@ -202,7 +202,7 @@ class Streams:
         return by_seen
 
     def let_go_of_silent(self) -> None:
-        """Cut the connections of browsers that have read nothing for too long."""
+        """Cut the connections of browsers that have not caught up for too long."""
         long_ago = time.monotonic() - BEHIND_SECONDS
         for topic in self.topics():
             for stream in self.of(topic):
