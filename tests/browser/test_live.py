@@ -146,7 +146,7 @@ async def test_a_report_follows_and_its_form_is_left_alone(
         await expect(page.get_by_label("Last")).to_have_value("12")
         await expect(page.get_by_label("Last")).to_be_focused()
         await page.get_by_role("button", name="Show").click()
-        await expect(page.locator("#stream[hx-sse\\:connect*='last=12']")).to_have_count(1)
+        await expect(page.locator("#stream[data-stream*='last=12']")).to_have_count(1)
         table = page.locator("#numbers .figure").first
         before = await table.inner_text()
         await api.open("Counted in the other period")

@@ -175,13 +175,13 @@ async def test_no_live_update_after_its_closing_tells_a_word_of_it(
     people: MakePerson, api: Api, topic: str
 ) -> None:
     person = people("user")
-    since = (await person.see("/tickets")).html.split("/live?since=")[1].split('"')[0]
+    after = (await person.see("/tickets")).html.split("/live?after=")[1].split('"')[0]
     word = uuid4().hex
     ticket = await api.open(f"Secret {word}")
     await api.say(ticket.id, f"Secret {word}")
     await api.move(ticket.id, "active", "closed")
     target = f'"#t{ticket.id}"' if not topic else "is closed"
-    path = f"/live?since={since}{topic.format(id=ticket.id)}"
+    path = f"/live?after={after}{topic.format(id=ticket.id)}"
     # The first may still be on its way through the broker while the ticket is closed already.
     while "Closed" not in (heard := await hear(person, path, target)):
         pass

@@ -67,4 +67,4 @@ async def listening(person: Person, path: str, last_id: str = "") -> AsyncIterat
 async def position(person: Person) -> str:
     """Return where the stream of a list that is rendered now begins."""
     html = (await person.see("/tickets")).html
-    return html.split("/live?since=")[1].split('"')[0]
+    return html.split("/live?after=")[1].split('"')[0]

@@ -46,13 +46,17 @@ def make_ticket(ticket_id: int, description: str = "Any", version: int = 1) -> T
     )
 
 
-async def test_a_list_hears_what_happens_after_it_was_rendered(user: Person, api: Api) -> None:
-    since = await position(user)
+# A page that was made before this version says `since`.
+@pytest.mark.parametrize("name", ["after", "since"])
+async def test_a_list_hears_what_happens_after_it_was_rendered(
+    user: Person, api: Api, name: str
+) -> None:
+    after = await position(user)
     ticket = await api.open("Before the stream")
-    async with listening(user, f"/live?since={since}") as stream:
+    async with listening(user, f"/live?{name}={after}") as stream:
         row = await stream.until(f"t{ticket.id}")
         assert "Before the stream" in row.text
-        assert int(row.id) > int(since)
+        assert int(row.id) > int(after)
         facts = json.loads((await stream.event("ticket")).data)
         assert (facts["id"], facts["status"]) == (ticket.id, "open")
         await api.move(ticket.id, "active")
@@ -62,7 +66,7 @@ async def test_a_list_hears_what_happens_after_it_was_rendered(user: Person, api
 
 async def test_the_counts_of_a_list_follow(user: Person, api: Api) -> None:
     ticket = await api.open("Counted")
-    async with listening(user, f"/live?since={await position(user)}") as stream:
+    async with listening(user, f"/live?after={await position(user)}") as stream:
         await api.move(ticket.id, "active")
         counts = await stream.until("count-active")
         assert not counts.fills("count-closed")
@@ -70,18 +74,18 @@ async def test_the_counts_of_a_list_follow(user: Person, api: Api) -> None:
 
 async def test_a_list_that_comes_back_gets_each_ticket_as_it_is_now(user: Person, api: Api) -> None:
     ticket = await api.open("Comes back")
-    async with listening(user, f"/live?since={await position(user)}") as stream:
+    async with listening(user, f"/live?after={await position(user)}") as stream:
         await api.say(ticket.id, "one")
         last = await stream.until(f"t{ticket.id}", "1 message")
     await api.say(ticket.id, "two")
     await api.say(ticket.id, "three")
-    async with listening(user, "/live?since=1", last.id) as stream:
+    async with listening(user, "/live?after=1", last.id) as stream:
         await stream.until(f"t{ticket.id}", "3 messages")
 
 
 async def test_a_ticket_that_comes_back_gets_all_that_it_missed(user: Person, api: Api) -> None:
     ticket = await api.open("Comes back")
-    path = f"/live?ticket={ticket.id}&since={await position(user)}"
+    path = f"/live?ticket={ticket.id}&after={await position(user)}"
     await api.say(ticket.id, "one")
     async with listening(user, path) as stream:
         last = await stream.until("thread", "one")
@@ -94,7 +98,7 @@ async def test_a_ticket_that_comes_back_gets_all_that_it_missed(user: Person, ap
 
 async def test_a_ticket_hears_nothing_of_others(user: Person, api: Api) -> None:
     ticket, other = await api.open("Mine"), await api.open("Other")
-    path = f"/live?ticket={ticket.id}&since={await position(user)}"
+    path = f"/live?ticket={ticket.id}&after={await position(user)}"
     async with listening(user, path) as stream:
         await api.say(other.id, "not for you")
         await api.say(ticket.id, "for you")
@@ -107,7 +111,7 @@ async def test_a_ticket_hears_nothing_of_others(user: Person, api: Api) -> None:
 async def test_no_update_carries_the_key_of_a_form(user: Person, api: Api) -> None:
     """One update goes to many browsers: with a key in it, they would all count as one."""
     ticket = await api.open("For everybody")
-    path = f"/live?ticket={ticket.id}&since={await position(user)}"
+    path = f"/live?ticket={ticket.id}&after={await position(user)}"
     async with listening(user, path) as stream:
         await api.say(ticket.id, "to all of you")
         update = await stream.until("thread", "to all of you")
@@ -115,23 +119,23 @@ async def test_no_update_carries_the_key_of_a_form(user: Person, api: Api) -> No
     assert 'name="key"' in (await user.see(f"/tickets/{ticket.id}")).html
 
 
-@pytest.mark.parametrize("since", ["", "0", "1", "nonsense", "-5", "9" * 30])
+@pytest.mark.parametrize("after", ["", "0", "1", "nonsense", "-5", "9" * 30])
 async def test_a_list_away_for_too_long_hears_that_it_may_be_stale(
-    user: Person, since: str
+    user: Person, after: str
 ) -> None:
-    async with listening(user, f"/live?since={since}") as stream:
+    async with listening(user, f"/live?after={after}") as stream:
         assert (await stream.message()).event == "stale"
 
 
 async def test_a_ticket_away_for_too_long_is_loaded_anew(user: Person, api: Api) -> None:
     ticket = await api.open("Away for a week")
-    async with listening(user, f"/live?ticket={ticket.id}&since=1") as stream:
+    async with listening(user, f"/live?ticket={ticket.id}&after=1") as stream:
         assert "Away for a week" in (await stream.until("head")).text
 
 
 async def test_a_page_that_is_current_is_told_so_and_nothing_else(user: Person, api: Api) -> None:
     ticket = await api.open("Quiet")
-    path = f"/live?ticket={ticket.id}&since={await position(user)}"
+    path = f"/live?ticket={ticket.id}&after={await position(user)}"
     async with listening(user, path) as stream:
         message = await stream.message()
         assert message.fills("freshness")
@@ -141,7 +145,7 @@ async def test_a_page_that_is_current_is_told_so_and_nothing_else(user: Person, 
 
 @pytest.mark.parametrize("analysis", ["unclosed", "resolution", "active"])
 async def test_a_report_follows_its_numbers(helpdesk: Person, api: Api, analysis: str) -> None:
-    path = f"/live?report={analysis}&last=1&unit=hours&since={await position(helpdesk)}"
+    path = f"/live?report={analysis}&last=1&unit=hours&after={await position(helpdesk)}"
     async with listening(helpdesk, path) as stream:
         ticket = await api.open(f"Counted in {analysis}")
         await api.move(ticket.id, "active", "closed")
@@ -152,7 +156,7 @@ async def test_a_report_follows_its_numbers(helpdesk: Person, api: Api, analysis
 
 async def test_a_report_is_sent_only_when_its_numbers_change(helpdesk: Person, api: Api) -> None:
     ticket = await api.open("Does not change what is active")
-    async with listening(helpdesk, "/live?report=active&since=1") as stream:
+    async with listening(helpdesk, "/live?report=active&after=1") as stream:
         before = await stream.until("numbers")
         for n in range(3):
             await api.say(ticket.id, f"{n}")
@@ -220,7 +224,7 @@ async def test_a_lost_broker_is_said_and_made_up_for(
         server = await serve(amqp_url=cable.url)
         live = server.app[LIVE]
         await connected(live)
-        path = f"/live?since={live.position}"
+        path = f"/live?after={live.position}"
         person = people("user", server)
         async with (
             listening(person, path) as stream,
@@ -249,7 +253,7 @@ async def test_a_ticket_service_that_is_away_is_made_up_for(
         server = await serve(ticket_api_url=cable.url)
         live = server.app[LIVE]
         await connected(live)
-        path = f"/live?ticket={ticket.id}&since={live.position}"
+        path = f"/live?ticket={ticket.id}&after={live.position}"
         async with listening(people("user", server), path) as stream:
             await cable.cut()
             await api.say(ticket.id, "Said meanwhile")
@@ -260,8 +264,8 @@ async def test_a_ticket_service_that_is_away_is_made_up_for(
 
 
 async def test_a_stop_ends_streams_at_once(user: Person, stack: Stack) -> None:
-    since = await position(user)
-    async with listening(user, f"/live?since={since}") as stream:
+    after = await position(user)
+    async with listening(user, f"/live?after={after}") as stream:
         assert await asyncio.to_thread(stack.stop, "web") == 0
         await stream.response.content.read()
     await asyncio.to_thread(stack.start, "web")
@@ -270,7 +274,7 @@ async def test_a_stop_ends_streams_at_once(user: Person, stack: Stack) -> None:
 async def test_a_browser_that_goes_is_forgotten_at_once(people: MakePerson, serve: Serve) -> None:
     server = await serve()
     live = server.app[LIVE]
-    async with listening(people("user", server), f"/live?since={live.position}") as stream:
+    async with listening(people("user", server), f"/live?after={live.position}") as stream:
         await stream.message()
         assert live.streams.variants(LIST)
     async with asyncio.timeout(3):
@@ -309,7 +313,7 @@ async def test_a_row_is_rendered_once_for_each_variant_however_many_hear_it(
     live = server.app[LIVE]
     await connected(live)
     live._fragments = counting = CountingFragments(server.app)
-    path = f"/live?since={live.position}"
+    path = f"/live?after={live.position}"
     user, helpdesk = people("user", server), people("helpdesk", server)
     async with AsyncExitStack() as exits:
         streams = [

@@ -35,7 +35,7 @@ VERSIONS = re.compile(r'name="version" value="\d+"')
 async def stream_path(person: Person, ticket_id: int) -> str:
     """Return the address of the stream of a ticket's page as it is now."""
     html = (await person.see(f"/tickets/{ticket_id}")).html
-    found = re.search(r'hx-sse:connect="([^"]+)"', html)
+    found = re.search(r'data-stream="([^"]+)"', html)
     assert found
     return found[1].replace("&amp;", "&")
 
@@ -137,10 +137,10 @@ async def test_a_list_that_missed_very_much_is_told_that_it_is_stale(
     server = await serve()
     live = server.app[LIVE]
     await connected(live)
-    since = live.position
+    after = live.position
     for n in range(MISSED_ROWS_MAX + 1):
         live.hear(make_ticket(n + 1))
-    async with listening(people("user", server), f"/live?since={since}") as stream:
+    async with listening(people("user", server), f"/live?after={after}") as stream:
         assert (await stream.message()).event == "stale"
 
 
@@ -190,7 +190,7 @@ async def test_a_slow_reader_is_live_again_once_it_has_read(serve: Serve, api: A
     await connected(live)
     ticket = await api.open("Read slowly")
     topic = TicketTopic(ticket.id)
-    reader = SlowReader(server, f"/live?ticket={ticket.id}&seen=1&since={live.position}")
+    reader = SlowReader(server, f"/live?ticket={ticket.id}&seen=1&after={live.position}")
     try:
         stream = await behind(live, topic)
         held = stream._transport.get_write_buffer_size()
@@ -217,7 +217,7 @@ async def test_who_does_not_read_at_all_is_let_go(
     await connected(live)
     ticket = await api.open("Read by nobody")
     topic = TicketTopic(ticket.id)
-    reader = SlowReader(server, f"/live?ticket={ticket.id}&seen=1&since={live.position}")
+    reader = SlowReader(server, f"/live?ticket={ticket.id}&seen=1&after={live.position}")
     try:
         await behind(live, topic)
         live.streams.let_go_of_silent()
@@ -236,7 +236,7 @@ async def test_a_list_that_was_behind_gets_the_rows_that_it_missed(serve: Serve)
     server = await serve()
     live = server.app[LIVE]
     await connected(live)
-    reader = SlowReader(server, f"/live?since={live.position}")
+    reader = SlowReader(server, f"/live?after={live.position}")
     try:
         await behind(live, LIST)
         live.hear(make_ticket(10**9, "Missed while it was behind"))

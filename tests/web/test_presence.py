@@ -41,7 +41,7 @@ class Window:
 @asynccontextmanager
 async def window(person: Person, ticket_id: int) -> AsyncIterator[Window]:
     html = (await person.see(f"/tickets/{ticket_id}")).html
-    path = re.search(r'hx-sse:connect="([^"]+)"', html)
+    path = re.search(r'data-stream="([^"]+)"', html)
     page = re.search(r'data-page="([^"]+)"', html)
     assert path
     assert page

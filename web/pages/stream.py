@@ -19,16 +19,16 @@ PAGE_ID = re.compile(r"[0-9a-f]{16}")
 
 
 async def show(request: web.Request) -> web.StreamResponse:
-    """Stream what happens to the list, to one `ticket` or to one `report`, after the id `since`.
+    """Stream what happens to the list, to one `ticket` or to one `report`, after the id `after`.
 
-    Beside a report's parameters, one of which is called so too, it is `after`. The id that a
-    browser sends when it comes back counts more than the one in the address. Of a ticket a page
-    says which version it has `seen`, and gets what changed since.
+    The id that a browser sends when it comes back counts more than the one in the address. Of a
+    ticket a page says which version it has `seen`, and gets what changed since.
     """
     variant = Variant(require_role(request, is_page=False), current_language())
     query = request.query
     last_id = request.headers.get("Last-Event-ID")
     place = Place(
+        # An open page of the version before says `since`.
         position=read_number(last_id or query.get("after") or query.get("since")),
         seen=read_number(query.get("seen")),
         page=_read_page(query.get("page", "")),
@@ -73,9 +73,7 @@ def _read_report(request: web.Request) -> ReportTopic:
     analysis = request.query["report"]
     if analysis not in ANALYSES:
         raise web.HTTPNotFound
-    # A report's own `since` is a month.
-    asked = {n: text for n, text in request.query.items() if n != "since" or not text.isdigit()}
-    question = read_question(asked, analysis)
+    question = read_question(request.query, analysis)
     if question.errors(analysis):
         raise web.HTTPBadRequest
     return ReportTopic(analysis, question)

@@ -91,7 +91,7 @@ class TicketPage(Page):
     canned: tuple[CannedReply, ...] = ()
     is_affected: bool = False
     now: datetime
-    since: int
+    position: int
     page_id: str = field(default_factory=lambda: token_hex(8))
     focus: str = ""
     categories: tuple[Category, ...] = tuple(Category)
@@ -172,7 +172,7 @@ async def load_page(app: web.Application, role: Role, ticket_id: int) -> TicketP
     Its thread and history are read after the ticket: a page that says which version it shows must
     have all that was said and done up to it.
     """
-    since = app[LIVE].position
+    position = app[LIVE].position
     api = app[TICKET_API]
     ticket = await api.ticket(role, ticket_id)
     because, around, messages, history = await asyncio.gather(
@@ -191,7 +191,7 @@ async def load_page(app: web.Application, role: Role, ticket_id: int) -> TicketP
         editor=make_editor(ticket),
         reply=Reply(str(uuid4())),
         now=datetime.now(UTC),
-        since=since,
+        position=position,
     )
 
 

@@ -136,7 +136,7 @@ class TicketsPage(Page):
     counts: Counts | None = None
     closed: Closed | None = None
     now: datetime
-    since: int
+    position: int
 
     @property
     def is_helpdesk(self) -> bool:
@@ -233,7 +233,7 @@ def make_page(
         report=form,
         said=said,
         now=datetime.now(UTC),
-        since=request.app[LIVE].position,
+        position=request.app[LIVE].position,
     )
 
 

@@ -21,7 +21,7 @@
   const MAY_PASS = [408, 425, 429];
 
   const byId = (id) => document.getElementById(id);
-  const wanted = () => byId("stream")?.getAttribute("hx-sse:connect");
+  const wanted = () => byId("stream")?.dataset.stream;
 
   // Of the stream that is open or asked for.
   let control;
