@@ -12,15 +12,16 @@ from runtime.heads import name_server
 from runtime.http import HANDLER_ARGS, Gate
 from web.assets import Assets
 from web.classify import Because
+from web.event_clock import EVENT_CLOCK, EventClock
 from web.forms import FORM_MAX_BYTES
 from web.forwarded import watch_for_path
 from web.fragments import Fragments
-from web.keys import ASSETS, BECAUSE, GATE, LIVE, PRESENCE, RENDERER, RPC, TICKET_API
-from web.live import Live
+from web.keys import ASSETS, BECAUSE, GATE, RENDERER, RPC, TICKET_API
+from web.live import LIVE, Live
 from web.metrics import measure
 from web.pages.errors import answer_errors
 from web.preferences import apply_preferences
-from web.presence import Presence
+from web.presence import PRESENCE, Presence
 from web.render import Renderer
 from web.role import require_shown_role
 from web.routes import ROUTES
@@ -55,7 +56,8 @@ def build_app(settings: Settings) -> web.Application:
     app[RPC] = RpcClient(settings.amqp_url, "web rpc")
     app[BECAUSE] = Because(app[RPC])
     fragments = Fragments(app)
-    app[LIVE] = Live(fragments)
+    app[EVENT_CLOCK] = EventClock()
+    app[LIVE] = Live(fragments, app[EVENT_CLOCK])
     app[PRESENCE] = Presence(app[LIVE].streams, fragments)
     app.cleanup_ctx.append(_clients)
     app.on_response_prepare.extend([add_headers, name_server])

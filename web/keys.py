@@ -1,4 +1,4 @@
-"""Where an application keeps its parts; a leaf module."""
+"""Where an application keeps the parts that pages use; what uses pages has its key beside it."""
 
 from typing import TYPE_CHECKING
 
@@ -9,8 +9,6 @@ if TYPE_CHECKING:
     from runtime.http import Gate
     from web.assets import Assets
     from web.classify import Because
-    from web.live import Live
-    from web.presence import Presence
     from web.render import Renderer
     from web.ticket_api import TicketApi
 
@@ -20,5 +18,3 @@ RENDERER: "web.AppKey[Renderer]" = web.AppKey("renderer")
 TICKET_API: "web.AppKey[TicketApi]" = web.AppKey("ticket_api")
 RPC: "web.AppKey[RpcClient]" = web.AppKey("rpc")
 BECAUSE: "web.AppKey[Because]" = web.AppKey("because")
-LIVE: "web.AppKey[Live]" = web.AppKey("live")
-PRESENCE: "web.AppKey[Presence]" = web.AppKey("presence")

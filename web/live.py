@@ -11,7 +11,6 @@ however many browsers get it, and nothing is sent to one that has not read what 
 import asyncio
 import logging
 import secrets
-import time
 from collections import OrderedDict
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -25,6 +24,7 @@ from bus.rpc import RpcError, reasons
 from contracts.messages import Event
 from contracts.rest import Ticket
 from contracts.topology import EXCHANGE_TICKETS, WEB_LIVE_PREFIX
+from web.event_clock import EventClock
 from web.fragments import Fragments
 from web.streams import EventStream, Place, Stream, Streams, comment, message, send
 from web.ticket_api import ApiError, Unavailable
@@ -80,12 +80,12 @@ class Watch:
 class Live:
     """The changes that are kept, the streams that hear of them, and what loads the rest."""
 
-    def __init__(self, fragments: Fragments) -> None:
+    def __init__(self, fragments: Fragments, clock: EventClock) -> None:
         self._fragments = fragments
+        self.clock = clock
         self._kept: OrderedDict[int, Change] = OrderedDict()
-        self._last_id = _now_us()
         # Everything after this id is in `_kept`.
-        self._complete_since = self._last_id
+        self._complete_since = clock.position
         self.streams = Streams()
         self.streams.on_behind = self._note_behind
         self.streams.on_caught_up = self._make_up
@@ -93,11 +93,6 @@ class Live:
         self._loads = asyncio.Semaphore(LOADS_AT_ONCE)
         self.link = Link()
         self.is_connected = False
-
-    @property
-    def position(self) -> int:
-        """Return the id after which a page that is rendered now has to hear everything."""
-        return max(self._last_id, _now_us() - 1)
 
     async def run(self, url: str) -> None:
         """Consume events until cancelled."""
@@ -143,7 +138,7 @@ class Live:
 
     def _note_behind(self, stream: Stream) -> None:
         # All that was sent so far it will have read when it goes on.
-        stream.position = self.position
+        stream.position = self.clock.position
 
     def _make_up(self, stream: Stream) -> None:
         """Let a stream that was behind have what was not sent to it."""
@@ -159,7 +154,7 @@ class Live:
         if not self.is_connected:
             text = message("", event="paused")
         elif topic == LIST and (is_gap or len(missed) > MISSED_ROWS_MAX):
-            text = message("", event="stale", event_id=self.position)
+            text = message("", event="stale", event_id=self.clock.position)
         else:
             rows = missed if topic == LIST else ()
             text = "".join(change.text(self._fragments, variant) for change in rows)
@@ -186,7 +181,7 @@ class Live:
         await queue.consume(self._on_event, no_ack=True)
         # What happened while there was no queue is unknown.
         self._kept.clear()
-        self._complete_since = self._next_id()
+        self._complete_since = self.clock.next_id()
         self.is_connected = True
         self._tell(LIST, "stale")
         for topic in self.streams.topics():
@@ -213,7 +208,7 @@ class Live:
             # It came late; users may not read any more what it says.
             self._kept[ticket.id] = known
             return
-        change = self._kept[ticket.id] = Change(self._next_id(), ticket)
+        change = self._kept[ticket.id] = Change(self.clock.next_id(), ticket)
         if len(self._kept) > KEPT_TICKETS:
             _, oldest = self._kept.popitem(last=False)
             self._complete_since = oldest.id
@@ -253,7 +248,7 @@ class Live:
             watch.task = None
 
     async def _show(self, topic: Topic, watch: Watch, variants: Collection[Variant]) -> None:
-        position = self.position
+        position = self.clock.position
         state = await topic.load(self._fragments, variants)
         if state.digest == watch.digest:
             return
@@ -275,7 +270,7 @@ class Live:
                 for stream in streams:
                     stream.seen = version
                 send(streams, text)
-        watch.sent_at = self.position
+        watch.sent_at = self.clock.position
 
     def _ping(self, topic: Topic, variant: Variant) -> str:
         if not self.is_connected:
@@ -283,17 +278,12 @@ class Live:
         watch = self._watches.get(topic)
         # Who comes back after this id would not be told what is being loaded now.
         is_known = watch is None or watch.task is None or topic == LIST
-        position = self.position if is_known else None
+        position = self.clock.position if is_known else None
         return message(self._fragments.freshness(variant), event_id=position)
 
     def _tell(self, topic: Topic, event: str) -> None:
         for variant in self.streams.variants(topic):
             self.streams.send(topic, variant, message("", event=event))
 
-    def _next_id(self) -> int:
-        self._last_id = max(self._last_id + 1, _now_us())
-        return self._last_id
 
-
-def _now_us() -> int:
-    return time.time_ns() // 1_000
+LIVE = web.AppKey("live", Live)

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from aio_pika import DeliveryMode, Message
 from aio_pika.abc import AbstractChannel, AbstractExchange, AbstractIncomingMessage
+from aiohttp import web
 from pydantic import ValidationError
 
 from bus.connection import is_lost, keep_session
@@ -202,3 +203,6 @@ class Presence:
 
 def _now() -> float:
     return time.monotonic()
+
+
+PRESENCE = web.AppKey("presence", Presence)

@@ -14,9 +14,9 @@ from tests.cable import Cable
 from tests.conftest import Stack
 from tests.web.conftest import Api, MakePerson, Person, Serve
 from tests.web.listener import listening, position
+from web.event_clock import EventClock
 from web.fragments import Fragments
-from web.keys import LIVE
-from web.live import KEPT_TICKETS, Live
+from web.live import KEPT_TICKETS, LIVE, Live
 from web.settings import Settings
 from web.streams import message
 from web.topics import LIST
@@ -224,7 +224,7 @@ async def test_a_lost_broker_is_said_and_made_up_for(
         server = await serve(amqp_url=cable.url)
         live = server.app[LIVE]
         await connected(live)
-        path = f"/live?after={live.position}"
+        path = f"/live?after={live.clock.position}"
         person = people("user", server)
         async with (
             listening(person, path) as stream,
@@ -253,7 +253,7 @@ async def test_a_ticket_service_that_is_away_is_made_up_for(
         server = await serve(ticket_api_url=cable.url)
         live = server.app[LIVE]
         await connected(live)
-        path = f"/live?ticket={ticket.id}&after={live.position}"
+        path = f"/live?ticket={ticket.id}&after={live.clock.position}"
         async with listening(people("user", server), path) as stream:
             await cable.cut()
             await api.say(ticket.id, "Said meanwhile")
@@ -274,7 +274,7 @@ async def test_a_stop_ends_streams_at_once(user: Person, stack: Stack) -> None:
 async def test_a_browser_that_goes_is_forgotten_at_once(people: MakePerson, serve: Serve) -> None:
     server = await serve()
     live = server.app[LIVE]
-    async with listening(people("user", server), f"/live?after={live.position}") as stream:
+    async with listening(people("user", server), f"/live?after={live.clock.position}") as stream:
         await stream.message()
         assert live.streams.variants(LIST)
     async with asyncio.timeout(3):
@@ -283,8 +283,8 @@ async def test_a_browser_that_goes_is_forgotten_at_once(people: MakePerson, serv
 
 
 async def test_what_is_kept_is_bounded(serve: Serve) -> None:
-    live = Live(Fragments((await serve()).app))
-    start = live.position
+    live = Live(Fragments((await serve()).app), EventClock())
+    start = live.clock.position
     for n in range(KEPT_TICKETS + 5):
         live.hear(make_ticket(n + 1))
     assert len(live._kept) == KEPT_TICKETS
@@ -292,7 +292,7 @@ async def test_what_is_kept_is_bounded(serve: Serve) -> None:
 
 
 async def test_an_older_state_never_follows_a_newer_one(serve: Serve) -> None:
-    live = Live(Fragments((await serve()).app))
+    live = Live(Fragments((await serve()).app), EventClock())
     live.hear(make_ticket(1, "Newer", 3))
     live.hear(make_ticket(1, "Older", 2))
     assert [change.ticket.version for change in live._kept.values()] == [3]
@@ -313,7 +313,7 @@ async def test_a_row_is_rendered_once_for_each_variant_however_many_hear_it(
     live = server.app[LIVE]
     await connected(live)
     live._fragments = counting = CountingFragments(server.app)
-    path = f"/live?after={live.position}"
+    path = f"/live?after={live.clock.position}"
     user, helpdesk = people("user", server), people("helpdesk", server)
     async with AsyncExitStack() as exits:
         streams = [

@@ -13,8 +13,7 @@ from tests.web.listener import listening
 from tests.web.test_live import connected, make_ticket
 from web import streams
 from web.i18n import Language
-from web.keys import LIVE
-from web.live import MISSED_ROWS_MAX, Live
+from web.live import LIVE, MISSED_ROWS_MAX, Live
 from web.pages.ticket_part import THREAD_ITEMS
 from web.pages.ticket_update import ALWAYS
 from web.streams import message
@@ -137,7 +136,7 @@ async def test_a_list_that_missed_very_much_is_told_that_it_is_stale(
     server = await serve()
     live = server.app[LIVE]
     await connected(live)
-    after = live.position
+    after = live.clock.position
     for n in range(MISSED_ROWS_MAX + 1):
         live.hear(make_ticket(n + 1))
     async with listening(people("user", server), f"/live?after={after}") as stream:
@@ -190,7 +189,7 @@ async def test_a_slow_reader_is_live_again_once_it_has_read(serve: Serve, api: A
     await connected(live)
     ticket = await api.open("Read slowly")
     topic = TicketTopic(ticket.id)
-    reader = SlowReader(server, f"/live?ticket={ticket.id}&seen=1&after={live.position}")
+    reader = SlowReader(server, f"/live?ticket={ticket.id}&seen=1&after={live.clock.position}")
     try:
         stream = await behind(live, topic)
         held = stream._transport.get_write_buffer_size()
@@ -217,7 +216,7 @@ async def test_who_does_not_read_at_all_is_let_go(
     await connected(live)
     ticket = await api.open("Read by nobody")
     topic = TicketTopic(ticket.id)
-    reader = SlowReader(server, f"/live?ticket={ticket.id}&seen=1&after={live.position}")
+    reader = SlowReader(server, f"/live?ticket={ticket.id}&seen=1&after={live.clock.position}")
     try:
         await behind(live, topic)
         live.streams.let_go_of_silent()
@@ -236,7 +235,7 @@ async def test_a_list_that_was_behind_gets_the_rows_that_it_missed(serve: Serve)
     server = await serve()
     live = server.app[LIVE]
     await connected(live)
-    reader = SlowReader(server, f"/live?after={live.position}")
+    reader = SlowReader(server, f"/live?after={live.clock.position}")
     try:
         await behind(live, LIST)
         live.hear(make_ticket(10**9, "Missed while it was behind"))

@@ -12,7 +12,7 @@ from tests.cable import Cable
 from tests.web.conftest import Api, MakePerson, Person, Serve
 from tests.web.listener import Listener, listening
 from web import presence
-from web.keys import PRESENCE
+from web.presence import PRESENCE
 from web.settings import Settings
 
 ELSEWHERE = "This ticket is also open in another helpdesk window."

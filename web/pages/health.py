@@ -5,7 +5,8 @@ import asyncio
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from web.keys import GATE, LIVE, RPC, TICKET_API
+from web.keys import GATE, RPC, TICKET_API
+from web.live import LIVE
 
 
 async def live(_request: web.Request) -> web.Response:

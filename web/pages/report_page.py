@@ -12,9 +12,10 @@ from bus.rpc import RpcError
 from contracts.rest import FieldError
 from contracts.vocabulary import EVERY_CATEGORY, PeriodUnit, Role
 from web import reports
+from web.event_clock import EVENT_CLOCK
 from web.filters import category, units
 from web.i18n import N_, gettext
-from web.keys import LIVE, RPC
+from web.keys import RPC
 from web.pages.report_question import ALL, PARAMETERS, Question, read_question
 from web.pages.report_views import (
     TITLES,
@@ -163,7 +164,7 @@ def make_page(app: web.Application, analysis: str, question: Question) -> Analyt
         analysis=analysis,
         question=question,
         now=datetime.now(UTC),
-        position=app[LIVE].position,
+        position=app[EVENT_CLOCK].position,
     )
 
 

@@ -7,8 +7,9 @@ from aiohttp import web
 from contracts.fields import ID_MAX
 from web.forms import read_form, read_number
 from web.i18n import current_language
-from web.keys import LIVE, PRESENCE
+from web.live import LIVE
 from web.pages.report_question import read_question
+from web.presence import PRESENCE
 from web.reports import ANALYSES
 from web.role import require_helpdesk, require_role
 from web.streams import Place

@@ -18,9 +18,10 @@ from contracts.rest import Reply as CannedReply
 from contracts.vocabulary import Action, Category, Role, Status
 from web.around import Around, find_around, may_be_marked
 from web.differences import mark_changes
+from web.event_clock import EVENT_CLOCK
 from web.filters import deed, label, title
 from web.i18n import gettext as _
-from web.keys import BECAUSE, LIVE, TICKET_API
+from web.keys import BECAUSE, TICKET_API
 from web.pages.ticket_part import HISTORY_ITEMS, THREAD_ITEMS, Part, part_of
 from web.render import Page
 from web.ticket_api import ApiError
@@ -172,7 +173,7 @@ async def load_page(app: web.Application, role: Role, ticket_id: int) -> TicketP
     Its thread and history are read after the ticket: a page that says which version it shows must
     have all that was said and done up to it.
     """
-    position = app[LIVE].position
+    position = app[EVENT_CLOCK].position
     api = app[TICKET_API]
     ticket = await api.ticket(role, ticket_id)
     because, around, messages, history = await asyncio.gather(

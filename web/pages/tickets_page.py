@@ -16,10 +16,11 @@ from multidict import MultiMapping
 from contracts.fields import find_ticket_number
 from contracts.rest import Counts, TicketPage
 from contracts.vocabulary import PAGE_MAX_ITEMS, Category, Role, Status
+from web.event_clock import EVENT_CLOCK
 from web.filters import label
 from web.forms import read_number
 from web.i18n import N_, gettext
-from web.keys import LIVE, RENDERER, TICKET_API
+from web.keys import RENDERER, TICKET_API
 from web.refusals import say_named, say_problem
 from web.render import Page
 from web.ticket_api import ApiError, TicketApi
@@ -233,7 +234,7 @@ def make_page(
         report=form,
         said=said,
         now=datetime.now(UTC),
-        position=request.app[LIVE].position,
+        position=request.app[EVENT_CLOCK].position,
     )
 
 
