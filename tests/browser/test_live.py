@@ -49,6 +49,20 @@ async def test_what_a_page_did_itself_is_not_said_again(open_page: OpenPage, api
     await expect(other.locator("#thread")).to_contain_text("hello", timeout=SOON_MS)
 
 
+async def test_a_text_with_any_line_end_arrives_whole(open_page: OpenPage, api: Api) -> None:
+    ticket = await api.open("Pasted from elsewhere")
+    listed = await open_page("helpdesk")
+    page = await open_page("helpdesk", f"/tickets/{ticket.id}")
+    text = "First\u2028second\u2029third\nlast"
+    await api.edit(ticket, description=text)
+    await expect(page.get_by_role("heading", level=1)).to_contain_text("third")
+    assert await page.locator("#editor-text").input_value() == text
+    row = listed.locator(f"#t{ticket.id}")
+    await expect(row.get_by_role("link").first).to_contain_text("third")
+    await api.say(ticket.id, text)
+    await expect(page.locator("#thread .text")).to_have_text(text, use_inner_text=True)
+
+
 async def test_a_row_changes_in_place(open_page: OpenPage, api: Api) -> None:
     word = uuid4().hex
     first, second = await api.open(f"{word} first"), await api.open(f"{word} second")

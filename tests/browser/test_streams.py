@@ -107,7 +107,7 @@ async def test_a_report_whose_reader_is_a_user_by_now_says_so_once(
     assert len(asked) == 1
 
 
-@pytest.mark.parametrize("status", [503, 429, 200])
+@pytest.mark.parametrize("status", [503, 429, 200, 404, 403, 401])
 async def test_a_stream_that_is_refused_is_asked_for_in_growing_pauses(
     open_page: OpenPage, status: int
 ) -> None:

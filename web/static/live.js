@@ -17,7 +17,7 @@
   const PLACES = 4;
   const LOOK_IN_EVERY_MS = 4_000;
   const LOOK_IN_MS = 1_000;
-  // What is refused with another 4xx is refused for good, which is said once.
+  // What this site refuses with another 4xx is refused for good, which is said once.
   const MAY_PASS = [408, 425, 429];
 
   const byId = (id) => document.getElementById(id);
@@ -105,8 +105,10 @@
     const response = await fetch(url, { headers, signal }).finally(() => clearTimeout(impatience));
     const { status } = response;
     if (status >= 400 && status < 500 && !MAY_PASS.includes(status)) {
-      isOver = true;
-      await put(await response.text());
+      const text = await response.text();
+      // Whoever is in between refuses too, as while a service restarts; that passes.
+      isOver = text.includes("<hx-partial");
+      if (isOver) await put(text);
     }
     if (response.ok && (response.headers.get("Content-Type") ?? "").includes(type)) return response;
     const retryAfterMs = 1_000 * Number(response.headers.get("Retry-After")) || 0;
@@ -128,7 +130,8 @@
   async function take(message) {
     const fields = {};
     for (const line of message.split("\n")) {
-      const [, name, value] = /^(\w+): ?(.*)/.exec(line) ?? [];
+      // Texts have line ends that only scripts take for some.
+      const [, name, value] = /^(\w+): ?(.*)/s.exec(line) ?? [];
       fields[name] = name === "data" && "data" in fields ? `${fields.data}\n${value}` : value;
     }
     const { id, event, data, retry } = fields;
