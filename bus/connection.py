@@ -16,9 +16,11 @@ import aio_pika
 from aio_pika import Message
 from aio_pika.abc import AbstractChannel
 from aio_pika.exceptions import AMQPError, ChannelInvalidStateError, PublishError
+from aiormq.abc import AbstractConnection
 from aiormq.exceptions import InvalidFrameError
 from yarl import URL
 
+from bus.link import BLOCKED
 from bus.link import Link as Link
 from contracts.addresses import parse
 
@@ -32,6 +34,9 @@ RECONNECT_MAX_SECONDS = 2.0
 # How soon a peer that vanished without a word is noticed: two missed beats.
 HEARTBEAT_SECONDS = 10
 CONNECT_TIMEOUT_SECONDS = 5.0
+# How often it is tried whether the broker takes messages, and how long it may take to say yes.
+TRY_SECONDS = 3.0
+CONFIRM_SECONDS = 2.0
 # How long an RPC server that is stopped finishes what runs; a report takes milliseconds.
 FINISH_SECONDS = 5.0
 # Longer than anything that ends in good order.
@@ -40,6 +45,10 @@ CANCEL_AGAIN_SECONDS = FINISH_SECONDS + 1.0
 _LOST = (AMQPError, ChannelInvalidStateError, OSError, TimeoutError)
 
 Session = Callable[[AbstractChannel], Awaitable[None]]
+
+
+class Blocked(ConnectionError):
+    """The broker takes no messages until it has room again."""
 
 
 async def keep_session(url: str, name: str, session: Session, link: Link | None = None) -> None:
@@ -71,6 +80,7 @@ async def keep_session(url: str, name: str, session: Session, link: Link | None 
             )
             async with connection:
                 channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
+                underlay = (await channel.get_underlay_channel()).connection
                 ends: list[BaseException | None] = []
                 for closing in (channel, connection):
                     closing.close_callbacks.add(lambda _, error, ends=ends: ends.append(error))
@@ -81,10 +91,20 @@ async def keep_session(url: str, name: str, session: Session, link: Link | None 
                 if not is_refused_in_session:
                     log.info("%s: connected", name)
                 began = clock()
-                await session(channel)
-            link.reason = next((_words(error) for error in ends if error), "the session ended")
+                try:
+                    await session(channel)
+                except Exception as error:
+                    if not (is_lost(error) and await _is_blocked(underlay)):
+                        raise
+                    # Not closed before the broker reads again: it would keep each that is, and
+                    # gets no room by a new one every two seconds.
+                    link.reason = logged = BLOCKED
+                    log.warning("%s: waiting, %s", name, link.reason)
+                    await _wait_while_blocked(underlay)
+                    continue
+            link.reason = next((words(error) for error in ends if error), "the session ended")
         except (Exception, asyncio.CancelledError) as error:
-            link.reason = _words(error)
+            link.reason = words(error)
             if not is_lost(error) and not task.cancelling():
                 log.exception("%s: session failed", name)
                 logged = link.reason
@@ -101,7 +121,8 @@ async def keep_session(url: str, name: str, session: Session, link: Link | None 
         delay = min(delay * 2, RECONNECT_MAX_SECONDS)
 
 
-def _words(error: BaseException) -> str:
+def words(error: BaseException) -> str:
+    """Return why a session ended, as people may read it."""
     if isinstance(error, TimeoutError):
         return "no answer in time"
     if type(error) is Exception or isinstance(error, asyncio.CancelledError):
@@ -142,9 +163,52 @@ async def require_right_to_publish(channel: AbstractChannel) -> None:
     """Return where requests and replies may be published; raises AMQPError where not.
 
     Whoever consumes and may not answer gives back what it took, until its deliveries are used up.
+    Raises Blocked where the broker takes no messages.
     """
-    with suppress(PublishError):  # nobody has this queue
-        await channel.default_exchange.publish(Message(b""), f"nobody.{secrets.token_hex(8)}")
+    underlay = await channel.get_underlay_channel()
+    late = None
+    try:
+        async with asyncio.timeout(CONFIRM_SECONDS):
+            await channel.default_exchange.publish(Message(b""), f"nobody.{secrets.token_hex(8)}")
+    except PublishError:  # nobody has this queue
+        pass
+    except TimeoutError as error:
+        late = error
+    if await _is_blocked(underlay.connection):
+        raise Blocked(BLOCKED)
+    if late:
+        raise late
+
+
+async def stay_able_to_publish(channel: AbstractChannel) -> None:
+    """Return once the channel is closed; raises Blocked when the broker takes no messages.
+
+    It says so only to who publishes; who only waits would take silence for good news.
+    """
+    while not channel.is_closed:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(TRY_SECONDS):
+                await channel.closed()
+                return
+        with suppress(TimeoutError):  # a broker that hangs is the heartbeat's to notice
+            await require_right_to_publish(channel)
+
+
+async def _is_blocked(connection: AbstractConnection) -> bool:
+    try:
+        async with asyncio.timeout(0):
+            await connection.ready()
+    except TimeoutError:
+        return True
+    return False
+
+
+async def _wait_while_blocked(connection: AbstractConnection) -> None:
+    ready = asyncio.ensure_future(connection.ready())
+    try:
+        await asyncio.wait({ready, connection.closing}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        ready.cancel()
 
 
 async def _close_when_consumer_is_cancelled(channel: AbstractChannel) -> None:

@@ -5,6 +5,10 @@ Apart from `bus.connection`, which hands it on: where pika serves, no aio-pika i
 
 from dataclasses import dataclass
 
+# RabbitMQ tells it only to who publishes, and the AMQP client of `bus.connection` keeps to itself
+# which of them it is.
+BLOCKED = "the broker takes no messages just now: it is low on memory or on disk"
+
 
 @dataclass
 class Link:

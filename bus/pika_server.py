@@ -15,7 +15,7 @@ from pika.adapters.blocking_connection import BlockingChannel
 from pika.exceptions import AMQPError, ChannelClosed, ConnectionClosed, UnroutableError
 from pika.spec import Basic, BasicProperties
 
-from bus.link import Link
+from bus.link import BLOCKED, Link
 from bus.pika_address import parameters
 from bus.pika_services import PERSISTENT, Channels, Delivery, Service, Wait
 from contracts.addresses import parse
@@ -23,12 +23,16 @@ from contracts.topology import SUSPECT_RETURNS
 
 log = logging.getLogger(__name__)
 
+# How often it is tried whether the broker takes messages, as `bus.connection` does.
+TRY_SECONDS = 3.0
 # How often the stop flag is looked at while nothing arrives.
 IDLE_SECONDS = 0.2
 RECONNECT_FIRST_SECONDS = 0.1
 RECONNECT_MAX_SECONDS = 2.0
 HEARTBEAT_SECONDS = 10
 BATCH = 64
+# Nobody has this queue.
+NOBODY = f"nobody.{secrets.token_hex(8)}"
 # Of what nobody waits for, in one batch with what somebody does: it delays them by so much only.
 DEFERRED_IN_BATCH = 8
 # Before a batch is tried again for which something was away, doubled up to the second figure.
@@ -84,6 +88,8 @@ class PikaServer:
         wanted = parameters(self._address, self._name)
         wanted.heartbeat = HEARTBEAT_SECONDS
         with pika.BlockingConnection(wanted) as connection, ExitStack() as stack:
+            connection.add_on_connection_blocked_callback(lambda *_: self._note_blocked())
+            connection.add_on_connection_unblocked_callback(lambda *_: self._note_unblocked())
             # A reply that a caller waits for needs no confirm, which would cost a round trip.
             channel = stack.enter_context(connection.channel())
             confirming = stack.enter_context(connection.channel())
@@ -98,13 +104,29 @@ class PikaServer:
                 channel.basic_consume(intake.service.queue, intake.arrived)
             log.info("%s: connected", self._name)
             self.is_connected = True
+            tried_at = time.monotonic()
             # pika drops the tag of a consumer that the broker cancelled; staying would be deaf.
             while not self._stopping and len(channel.consumer_tags) == len(intakes):
-                waits = any(intake.is_due for intake in intakes)
+                waits = self.is_connected and any(intake.is_due for intake in intakes)
                 connection.process_data_events(time_limit=0 if waits else IDLE_SECONDS)
+                if not self.is_connected:
+                    continue  # an answer that has to be confirmed would never be
                 for intake in intakes:
                     intake.work_batch(channels)
+                if time.monotonic() - tried_at > TRY_SECONDS:
+                    # The broker says that it takes nothing only to who publishes.
+                    channel.basic_publish("", NOBODY, b"")
+                    tried_at = time.monotonic()
             # What arrived and was not worked goes back to the queue when the channel closes.
+
+    def _note_blocked(self) -> None:
+        self.is_connected = False
+        self.link.reason = BLOCKED
+        log.warning("%s: waiting, %s", self._name, BLOCKED)
+
+    def _note_unblocked(self) -> None:
+        self.is_connected = True
+        log.info("%s: the broker takes messages again", self._name)
 
 
 def _words(error: Exception) -> str:
@@ -118,7 +140,7 @@ def _words(error: Exception) -> str:
 def _require_right_to_publish(confirming: BlockingChannel) -> None:
     # As `bus.connection.require_right_to_publish`.
     with suppress(UnroutableError):
-        confirming.basic_publish("", f"nobody.{secrets.token_hex(8)}", b"", mandatory=True)
+        confirming.basic_publish("", NOBODY, b"", mandatory=True)
 
 
 class Intake:

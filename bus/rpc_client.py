@@ -12,7 +12,13 @@ from aio_pika.exceptions import PublishError
 from prometheus_client import Histogram
 from pydantic import BaseModel
 
-from bus.connection import Link, is_lost, keep_session, require_right_to_publish
+from bus.connection import (
+    Link,
+    is_lost,
+    keep_session,
+    require_right_to_publish,
+    stay_able_to_publish,
+)
 from bus.rpc import CONTENT_TYPE, RpcError, decode_reply
 from contracts.topology import DIRECT_REPLY_TO
 
@@ -81,7 +87,7 @@ class RpcClient:
         await replies.consume(self._on_reply, no_ack=True)
         self._channel = channel
         try:
-            await channel.closed()
+            await stay_able_to_publish(channel)
         finally:
             self._channel = None
             self._seen_worker.clear()

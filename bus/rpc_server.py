@@ -10,7 +10,13 @@ from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 from aio_pika.exceptions import PublishError
 from pydantic import BaseModel
 
-from bus.connection import FINISH_SECONDS, Link, keep_session, require_right_to_publish
+from bus.connection import (
+    FINISH_SECONDS,
+    Link,
+    keep_session,
+    require_right_to_publish,
+    stay_able_to_publish,
+)
 from bus.letters import log_name
 from bus.rpc import (
     CONTENT_TYPE,
@@ -70,7 +76,7 @@ class RpcServer(Generic[RequestT]):
         consumer_tag = await queue.consume(on_request)
         self.is_connected = True
         try:
-            await channel.closed()
+            await stay_able_to_publish(channel)
         except asyncio.CancelledError:
             # Stop intake first, so that what is delivered from now on goes to another worker.
             await queue.cancel(consumer_tag)

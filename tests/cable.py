@@ -1,9 +1,14 @@
-"""A cable between a service and a server that a test can cut and mend."""
+"""A cable between a service and a server that a test can cut and mend, and speak into."""
 
 import asyncio
 import contextlib
 from typing import Self
 from urllib.parse import urlsplit, urlunsplit
+
+# RabbitMQ's Connection.Blocked and Connection.Unblocked. A true alarm would stop a whole node,
+# which other tests use meanwhile.
+BLOCKED = b"\x01\0\0\0\0\0\x12\0\x0a\0\x3c\x0dlow on memory\xce"
+UNBLOCKED = b"\x01\0\0\0\0\0\x04\0\x0a\0\x3d\xce"
 
 
 class Cable:
@@ -13,6 +18,7 @@ class Cable:
         self._url = url
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
+        self._ends: set[asyncio.StreamWriter] = set()
         self._flowing = asyncio.Event()
         self._flowing.set()
         self._to_lose = 0
@@ -55,6 +61,11 @@ class Cable:
         """Carry again what was held and what follows."""
         self._flowing.set()
 
+    def say(self, frame: bytes) -> None:
+        """Bring those who are connected something that the server has not said."""
+        for writer in self._ends:
+            writer.write(frame)
+
     def lose(self, answers: int) -> None:
         """End the next connections just when the server answers: it is done, nobody hears so."""
         self._to_lose = answers
@@ -77,10 +88,12 @@ class Cable:
             writer.transport.abort()
             return
         self._writers |= {writer, back}
+        self._ends.add(writer)
         try:
             await asyncio.gather(self._pump(reader, back), self._pump(there, writer, answers=True))
         finally:
             self._writers -= {writer, back}
+            self._ends.discard(writer)
             for end in (writer, back):
                 end.transport.abort()
 

@@ -12,7 +12,7 @@ from aio_pika import DeliveryMode, Message
 from aio_pika.abc import AbstractChannel, AbstractExchange
 from prometheus_client import Counter
 
-from bus.connection import Link, keep_session
+from bus.connection import Link, keep_session, words
 from bus.consumer import RETRY_FIRST_SECONDS, RETRY_MAX_SECONDS
 from bus.rpc import CONTENT_TYPE
 from contracts.messages import Event
@@ -113,7 +113,7 @@ class Relay:
                 await outbox.put_back_refused(connection, list(errors))
         if is_lost:
             # No fault of the messages: they keep their place for the next session.
-            raise NotConfirmed(str(first) or repr(first))
+            raise NotConfirmed(words(first) if first else "the channel was closed")
         # What was refused before is tried once a round; what is fresh never waits behind it.
         return len(batch) == BATCH and (not errors or batch[-1].refusals == 0)
 

@@ -4,8 +4,9 @@ One exclusive queue a process. An event's id is the microsecond at which it arri
 grow across restarts and agree between processes. A page names the id that it was rendered after,
 and a ticket's page its version; it is sent what has changed since. Where that is too much, a list
 hears `stale` and offers to fetch itself, and a ticket hears `behind` and loads itself; while the
-broker is away all hear `paused`. Each fragment is rendered once for each variant and version,
-however many browsers get it, and nothing is sent to one that has not read what it was sent before.
+broker is away or takes no messages all hear `paused`. Each fragment is rendered once for each
+variant and version, however many browsers get it, and nothing is sent to one that has not read
+what it was sent before.
 """
 
 import asyncio
@@ -19,7 +20,13 @@ from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 from aiohttp import web
 from pydantic import ValidationError
 
-from bus.connection import Link, end, keep_session
+from bus.connection import (
+    Link,
+    end,
+    keep_session,
+    require_right_to_publish,
+    stay_able_to_publish,
+)
 from bus.rpc import RpcError, reasons
 from contracts.messages import Event
 from contracts.rest import Ticket
@@ -174,6 +181,7 @@ class Live:
         return change.ticket.version > stream.seen if stream.seen else change.id > stream.position
 
     async def _session(self, channel: AbstractChannel) -> None:
+        await require_right_to_publish(channel)
         queue = await channel.declare_queue(
             WEB_LIVE_PREFIX + secrets.token_hex(8), exclusive=True, auto_delete=True
         )
@@ -187,7 +195,7 @@ class Live:
         for topic in self.streams.topics():
             self._look(topic, is_missed=True)
         try:
-            await channel.closed()
+            await stay_able_to_publish(channel)
         finally:
             self.is_connected = False
             for topic in self.streams.topics():

@@ -17,7 +17,7 @@ from aio_pika.abc import AbstractChannel, AbstractExchange, AbstractIncomingMess
 from aiohttp import web
 from pydantic import ValidationError
 
-from bus.connection import is_lost, keep_session
+from bus.connection import CONFIRM_SECONDS, is_lost, keep_session
 from bus.rpc import reasons
 from contracts.messages import Presence as Said
 from contracts.messages import Typing
@@ -146,6 +146,7 @@ class Presence:
                 ),
                 routing_key="",
                 mandatory=False,
+                timeout=CONFIRM_SECONDS,
             )
         except (Exception, asyncio.CancelledError) as error:
             if not is_lost(error):

@@ -23,7 +23,7 @@ from contracts.topology import (
     dead_letter_queue,
 )
 from tests.bus.test_rpc import Echo, client_of, publish, until
-from tests.cable import Cable
+from tests.cable import BLOCKED, UNBLOCKED, Cable
 from tests.conftest import Broker
 
 
@@ -168,6 +168,23 @@ async def test_a_text_that_kills_its_worker_takes_no_neighbour_along(broker: Bro
     assert answered == [8]
     (dead,) = await take_all(broker, dead_letter_queue(RPC_CLASSIFY), 1)
     assert json.loads(dead)["last"] == 13
+
+
+async def test_a_worker_says_that_the_broker_takes_no_messages(broker: Broker) -> None:
+    service = RpcService(RPC_CLASSIFY, UnclosedRequest, lambda rs: [Echo(value=r.last) for r in rs])
+    async with (
+        Cable(broker.url("classifier_svc")) as cable,
+        serving(cable.url, service) as server,
+        client_of(broker) as client,
+    ):
+        await until(lambda: server.is_connected)
+        cable.say(BLOCKED)
+        await until(lambda: not server.is_connected)
+        assert "low on memory or on disk" in server.link.reason
+        cable.say(UNBLOCKED)
+        await until(lambda: server.is_connected)
+        request = UnclosedRequest(last=7, unit="days")
+        assert (await client.call(RPC_CLASSIFY, request, Echo, 5)).value == 7
 
 
 async def test_a_worker_that_stops_gives_back_what_it_has_not_begun(broker: Broker) -> None:

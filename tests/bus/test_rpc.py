@@ -26,7 +26,7 @@ from contracts.topology import (
     TICKET_CATEGORISED,
     dead_letter_queue,
 )
-from tests.cable import Cable
+from tests.cable import BLOCKED, UNBLOCKED, Cable
 from tests.conftest import Broker
 
 
@@ -253,6 +253,30 @@ async def test_a_broker_that_hangs_costs_each_call_its_deadline_and_no_connectio
         cable.release()
         answer = await client.call(RPC_REPORT_UNCLOSED, REQUEST, Echo, 5)
         assert (answer.value, client._channel) == (7, channel)
+
+
+async def test_while_the_broker_takes_no_messages_calls_fail_at_once(broker: Broker) -> None:
+    server = RpcServer(RPC_REPORT_UNCLOSED, UnclosedRequest, echo)
+    async with (
+        Cable(broker.url("web")) as cable,
+        Cable(broker.url("analytics_svc")) as other,
+        running((client := RpcClient(cable.url, "test client")).run()),
+        running(server.run(other.url, "test server")),
+    ):
+        await until(lambda: client.is_connected and server.is_connected)
+        for blocked in (cable, other):
+            blocked.say(BLOCKED)
+        await until(lambda: not client.is_connected and not server.is_connected)
+        assert "low on memory or on disk" in client.link.reason
+        assert "low on memory or on disk" in server.link.reason
+        started = time.monotonic()
+        with pytest.raises(RpcError) as refused:
+            await client.call(RPC_REPORT_UNCLOSED, REQUEST, Echo, 5)
+        assert (refused.value.code, time.monotonic() - started < 1) == ("unavailable", True)
+        for blocked in (cable, other):
+            blocked.say(UNBLOCKED)
+        await until(lambda: client.is_connected and server.is_connected)
+        assert (await client.call(RPC_REPORT_UNCLOSED, REQUEST, Echo, 5)).value == 7
 
 
 async def test_a_stopping_server_finishes_what_it_has_begun(broker: Broker) -> None:

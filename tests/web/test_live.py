@@ -10,7 +10,7 @@ import pytest
 
 from contracts.rest import Ticket
 from contracts.vocabulary import Category, CategorySource, Status
-from tests.cable import Cable
+from tests.cable import BLOCKED, UNBLOCKED, Cable
 from tests.conftest import Stack
 from tests.web.conftest import Api, MakePerson, Person, Serve
 from tests.web.listener import listening, position
@@ -239,6 +239,24 @@ async def test_a_lost_broker_is_said_and_made_up_for(
             await cable.mend()
             await stream.event("stale", 10)
             await page.until("thread", "Said meanwhile", 10)
+
+
+async def test_a_broker_that_takes_no_messages_is_said_and_made_up_for(
+    people: MakePerson, serve: Serve, settings: Settings
+) -> None:
+    async with Cable(settings.amqp_url) as cable:
+        server = await serve(amqp_url=cable.url)
+        live = server.app[LIVE]
+        await connected(live)
+        person = people("user", server)
+        async with listening(person, f"/live?after={live.clock.position}") as stream:
+            cable.say(BLOCKED)
+            await stream.event("paused")
+            ready = await (await person.session.get("/health/ready")).json()
+            assert (ready["status"], ready["missing"]) == ("degraded", ["broker"])
+            assert "low on memory or on disk" in ready["reasons"]["broker"]
+            cable.say(UNBLOCKED)
+            await stream.event("stale", 10)
 
 
 async def test_a_ticket_service_that_is_away_is_made_up_for(
