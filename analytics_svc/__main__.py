@@ -12,13 +12,14 @@ from analytics_svc.app import PROJECTION, REPORTS, WORKERS, serve
 from analytics_svc.database import connect
 from analytics_svc.rebuild import ExportFailed, TicketApi, rebuild
 from analytics_svc.settings import BROKER, DATABASE, TICKET_API, SettingError, Settings
+from runtime.listening import CannotListen
 from runtime.logs import start_logging
 from runtime.postgres import DatabaseAway
 from runtime.sessions import only_ours
 
 
 def main() -> int:
-    """Run a command; return 2 for what an operator got wrong, 1 for what is away."""
+    """Run a command; return 2 for what an operator got wrong, 1 for what is away or taken."""
     arguments = _parser().parse_args()
     start_logging()
     logging.getLogger("alembic.runtime.plugins").setLevel("WARNING")  # lists what it has
@@ -27,7 +28,7 @@ def main() -> int:
     except SettingError as error:
         print(error, file=sys.stderr)
         return 2
-    except (DatabaseAway, ExportFailed) as error:
+    except (DatabaseAway, ExportFailed, CannotListen) as error:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:  # a rebuild that was stopped; the service has its own handler

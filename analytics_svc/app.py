@@ -24,6 +24,7 @@ from bus.rpc_server import RpcServer
 from contracts.reports import ActiveRequest, ResolutionRequest, UnclosedRequest
 from contracts.topology import RPC_REPORT_ACTIVE, RPC_REPORT_RESOLUTION, RPC_REPORT_UNCLOSED
 from runtime.heads import use_own_connections
+from runtime.listening import listening
 from runtime.postgres import Database
 from runtime.sessions import only_ours
 
@@ -71,7 +72,7 @@ WORKERS: Final = {PROJECTION: _projection, **REPORTS}
 
 
 async def serve(settings: Settings, names: Iterable[str]) -> None:
-    """Run the workers until SIGTERM or SIGINT, or until one of them fails."""
+    """Run the workers until SIGTERM or SIGINT, or until one fails; raises CannotListen."""
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -101,7 +102,8 @@ async def _health(
     runner = web.AppRunner(health.build(pool, workers))
     await runner.setup()
     try:
-        await web.TCPSite(runner, settings.host, settings.port).start()
+        with listening(settings.host, settings.port):
+            await web.TCPSite(runner, settings.host, settings.port).start()
         log.info("health on http://%s:%d", settings.host, settings.port)
         yield
     finally:

@@ -22,6 +22,7 @@ from classifier_svc.answers import Answers
 from classifier_svc.corrections import CORRECTIONS_FILE, Corrections
 from classifier_svc.models import MODELS_FOLDER, Models
 from classifier_svc.settings import Settings
+from runtime.listening import CannotListen, listening
 from runtime.logs import start_logging
 
 log = logging.getLogger("classifier_svc")
@@ -30,7 +31,7 @@ CONNECTED = Gauge("classifier_connected", "1 while requests can arrive from the 
 
 
 def main() -> int:
-    """Serve until told to stop; return 2 where a setting is missing or wrong."""
+    """Serve until told to stop; return 2 for a wrong setting, 1 for a taken port."""
     start_logging()
     # The bus says in one line what pika says in a traceback.
     logging.getLogger("pika").setLevel("CRITICAL")
@@ -50,7 +51,13 @@ def main() -> int:
         signal.signal(number, lambda *_: server.stop())
     CONNECTED.set_function(lambda: server.is_connected)
     if settings.metrics_port:
-        health.serve(settings.metrics_host, settings.metrics_port, server)
+        host, port = settings.metrics_host, settings.metrics_port
+        try:
+            with listening(host, port):
+                health.serve(host, port, server)
+        except CannotListen as error:
+            print(error, file=sys.stderr)
+            return 1
     log.info("model %s is loaded", models.current.version)
     server.run()
     log.info("stopped")

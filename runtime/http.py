@@ -25,6 +25,7 @@ from runtime.heads import (
     say_problem,
     use_own_connections,
 )
+from runtime.listening import listening
 
 log = logging.getLogger(__name__)
 
@@ -142,19 +143,20 @@ def run(
 ) -> None:
     """Serve until SIGINT, or SIGTERM and `drain_s`; then finish what runs.
 
-    `say` returns what is answered to bytes that are no request.
+    `say` returns what is answered to bytes that are no request. Raises CannotListen.
     """
     use_own_connections(say)
     if drain_s:
         gate.drain_on_sigterm(app, drain_s)
-    web.run_app(
-        app,
-        host=host,
-        port=port,
-        backlog=BACKLOG,
-        shutdown_timeout=FINISH_SECONDS,
-        print=None,
-    )
+    with listening(host, port):
+        web.run_app(
+            app,
+            host=host,
+            port=port,
+            backlog=BACKLOG,
+            shutdown_timeout=FINISH_SECONDS,
+            print=None,
+        )
 
 
 def read_drain_seconds(environment: Mapping[str, str]) -> float:

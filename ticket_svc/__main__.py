@@ -4,6 +4,7 @@ import logging
 import sys
 
 from runtime.http import run
+from runtime.listening import CannotListen
 from runtime.logs import start_logging
 from ticket_svc.app import build_app
 from ticket_svc.keys import GATE
@@ -11,7 +12,7 @@ from ticket_svc.settings import Settings, SettingsError, read_settings, required
 
 
 def main(arguments: list[str]) -> int:
-    """Do what the command line says; 2 for a wrong command or environment."""
+    """Do what the command line says; 2 for a wrong command or environment, 1 for a taken port."""
     start_logging()
     logging.getLogger("alembic.runtime.plugins").setLevel(logging.WARNING)
     try:
@@ -29,6 +30,9 @@ def main(arguments: list[str]) -> int:
     except SettingsError as error:
         print(f"ticket_svc: {error}", file=sys.stderr)
         return 2
+    except CannotListen as error:
+        print(f"ticket_svc: {error}", file=sys.stderr)
+        return 1
     return 0
 
 

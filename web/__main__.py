@@ -6,6 +6,7 @@ import resource
 import sys
 
 from runtime.http import run
+from runtime.listening import CannotListen
 from runtime.logs import start_logging
 from web.app import build_app
 from web.keys import GATE
@@ -17,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 def main() -> int:
-    """Run the server; return 2 where the environment is not usable."""
+    """Run the server; return 2 where the environment is not usable, 1 where the port is taken."""
     start_logging()
     try:
         settings = read_settings(os.environ)
@@ -34,14 +35,18 @@ def main() -> int:
             *(room(), files, STREAMS_MAX),
         )
     app = build_app(settings)
-    run(
-        app,
-        app[GATE],
-        host=settings.host,
-        port=settings.port,
-        drain_s=settings.drain_s,
-        say=say_unreadable(app),
-    )
+    try:
+        run(
+            app,
+            app[GATE],
+            host=settings.host,
+            port=settings.port,
+            drain_s=settings.drain_s,
+            say=say_unreadable(app),
+        )
+    except CannotListen as error:
+        print(f"web: {error}", file=sys.stderr)
+        return 1
     return 0
 
 
