@@ -1,13 +1,13 @@
 """The connection pool and transactions; each raises DatabaseAway of `runtime.postgres`."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TypeAlias
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
-from runtime.postgres import Database
+from runtime.postgres import CLOSE_SECONDS, Database
 from runtime.sessions import setting_each
 
 # Generic only in the eyes of a type checker.
@@ -15,7 +15,11 @@ Connection: TypeAlias = "PoolConnectionProxy[asyncpg.Record]"
 
 # A projection and three report workers, each with few statements at a time.
 POOL_MAX_CONNECTIONS = 8
-CONNECT_TIMEOUT_SECONDS = 5.0
+ACQUIRE_SECONDS = 5.0
+# After this time a connection has fallen silent, and another one is made.
+COMMAND_SECONDS = 10.0
+# For what a rebuild does with whole tables: far longer than it ever takes, but not for good.
+LONG_SECONDS = 600.0
 SESSION = {
     "search_path": "analytics",
     "jit": "off",
@@ -34,12 +38,13 @@ def connect(url: str) -> Database:
         url,
         min_size=0,
         max_size=POOL_MAX_CONNECTIONS,
-        timeout=CONNECT_TIMEOUT_SECONDS,
+        timeout=ACQUIRE_SECONDS,
+        command_timeout=COMMAND_SECONDS,
         reset=_keep_session,
         init=setting_each(SESSION),
         server_settings={"application_name": "analytics_svc"},
     )
-    return Database(pool)
+    return Database(pool, ACQUIRE_SECONDS)
 
 
 async def _keep_session(_connection: object) -> None:
@@ -64,4 +69,5 @@ async def session(pool: Database) -> AsyncIterator[Connection]:
         try:
             yield connection
         finally:
-            await connection.close()
+            with suppress(TimeoutError):  # it is closed all the same
+                await connection.close(timeout=CLOSE_SECONDS)

@@ -27,6 +27,8 @@ from runtime.postgres import Database, DatabaseAway
 log = logging.getLogger(__name__)
 
 BATCH_TICKETS = 10_000
+# Taken in one by one by their versions, which is slower: a moment for each batch.
+BATCH_NOTED = 2_000
 # The export may be long, but it must not fall silent.
 SILENCE_SECONDS = 60.0
 PROGRESS_SECONDS = 2.0
@@ -129,11 +131,11 @@ async def _write(connection: Connection, generation: int, states: list[TicketSta
 async def _take_noted(connection: Connection, generation: int, zone: ZoneInfo) -> None:
     while True:
         async with connection.transaction():
-            noted = await store.take_noted(connection, BATCH_TICKETS)
+            noted = await store.take_noted(connection, BATCH_NOTED)
             # They were noted by the days of the time zone that is read until now.
             states = [s._replace(opened_day=day_of(s.opened_at, zone)) for s in noted]
             await store.apply(connection, generation, states)
-        if len(noted) < BATCH_TICKETS:
+        if len(noted) < BATCH_NOTED:
             return
 
 

@@ -6,17 +6,21 @@ each ticket.
 
 # ruff: noqa: S608 - what is put together here are constants; every value is a parameter
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from analytics_svc.database import Connection
+from analytics_svc.database import LONG_SECONDS, Connection
 from analytics_svc.histogram import LN_GROWTH
 from analytics_svc.state import TicketState
 
 # One writer at a time in the whole database, one rebuild beside it; the texts "campus", "rebuild".
 WRITER_LOCK = int.from_bytes(b"campus")
 REBUILD_LOCK = int.from_bytes(b"rebuild")
+# Another replica's rebuild takes minutes. A statement that waited for it could not be told from one
+# that nobody will answer any more.
+LOOK_SECONDS = 0.5
 
 ROLLUPS = ("opened_quarter", "opened_day", "opened_month", "resolution_bucket")
 
@@ -179,9 +183,11 @@ async def apply(connection: Connection, generation: int, states: Sequence[Ticket
 async def fill(connection: Connection, generation: int, states: Sequence[TicketState]) -> None:
     """Take in tickets by rising ids, all of them above those that are there; twice as fast."""
     rows = [(generation, *state) for state in states]
-    await connection.copy_records_to_table("ticket_state", records=rows)
+    await connection.copy_records_to_table("ticket_state", records=rows, timeout=LONG_SECONDS)
     first, last = states[0].id, states[-1].id
-    [(_, months)] = await connection.fetch(_ROLL_UP_NEW, generation, first, last)
+    [(_, months)] = await connection.fetch(
+        _ROLL_UP_NEW, generation, first, last, timeout=LONG_SECONDS
+    )
     await _set_medians(connection, generation, months)
 
 
@@ -228,7 +234,10 @@ async def begin_rebuild(connection: Connection) -> None:
 
     Holds until the connection is closed, or breaks.
     """
-    await connection.execute("SELECT pg_advisory_lock($1)", REBUILD_LOCK)
+    while True:
+        if await connection.fetchval("SELECT pg_try_advisory_lock($1)", REBUILD_LOCK):
+            return
+        await asyncio.sleep(LOOK_SECONDS)
 
 
 async def empty(connection: Connection, generation: int) -> None:
@@ -238,10 +247,12 @@ async def empty(connection: Connection, generation: int) -> None:
     locks come before their snapshot.
     """
     # In the order in which events lock them, or the two would wait for each other.
-    await connection.execute("TRUNCATE rebuild_journal")
-    await connection.execute(f"TRUNCATE ticket_state_{generation:d}")
+    await connection.execute("TRUNCATE rebuild_journal", timeout=LONG_SECONDS)
+    await connection.execute(f"TRUNCATE ticket_state_{generation:d}", timeout=LONG_SECONDS)
     for table in ROLLUPS:
-        await connection.execute(f"DELETE FROM {table} WHERE generation = $1", generation)
+        await connection.execute(
+            f"DELETE FROM {table} WHERE generation = $1", generation, timeout=LONG_SECONDS
+        )
 
 
 async def analyze(connection: Connection) -> None:
@@ -249,7 +260,8 @@ async def analyze(connection: Connection) -> None:
 
     Without names it would try every table of the server's, and log that it may not.
     """
-    await connection.execute(f"ANALYZE {', '.join(('ticket_state', *ROLLUPS))}")
+    tables = ", ".join(("ticket_state", *ROLLUPS))
+    await connection.execute(f"ANALYZE {tables}", timeout=LONG_SECONDS)
 
 
 async def take_noted(connection: Connection, limit: int) -> list[TicketState]:

@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage, AbstractQueue
 
-from bus.connection import Link, keep_session
+from bus.connection import Link, end, keep_session
 from bus.letters import log_name
 from contracts.topology import SUSPECT_RETURNS
 
@@ -61,8 +61,8 @@ class BatchConsumer(Generic[ItemT]):
                 await work
         finally:
             self.is_connected = False
-            work.cancel()
             closed.cancel()
+            await end(work)
             await asyncio.gather(work, return_exceptions=True)
 
     async def _work(self, channel: AbstractChannel) -> None:

@@ -4,6 +4,7 @@
 later, and nothing about it is wrong. What is left is the statement's or the value's own fault.
 """
 
+import asyncio
 import logging
 import math
 import time
@@ -61,6 +62,8 @@ SERVER_SAYS_NO: Final = {
 REFUSAL_SECONDS = 5.0
 # What concerns one session or one moment only, and tells nothing of the next.
 _OF_A_MOMENT: Final = ("25P0", "26", "40", "42P05", "55P03", "57014")
+# A server that is there says goodbye at once. One that fell silent never does.
+CLOSE_SECONDS = 2.0
 # So long without a failure, and the log says that it is over.
 QUIET_SECONDS = 2.0
 
@@ -97,9 +100,7 @@ def why_away(error: BaseException) -> str | None:
 class Database:
     """Lends connections of a pool, throws away those that the server refused, and knows why."""
 
-    def __init__(
-        self, pool: "asyncpg.Pool[asyncpg.Record]", acquire_s: float | None = None
-    ) -> None:
+    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]", acquire_s: float) -> None:
         self._pool = pool
         self._acquire_s = acquire_s
         # The last refusal, and until when it counts: for ever means until something succeeds.
@@ -121,8 +122,10 @@ class Database:
         await self.close()
 
     async def close(self) -> None:
-        """Close every connection."""
-        await self._pool.close()
+        """Close every connection, those that have fallen silent too."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await self._pool.close()  # which terminates what is left when it is cancelled
 
     @property
     def refusal(self) -> str | None:
@@ -172,6 +175,11 @@ class Database:
                 reason = reason or str(error)
             if reason is None:
                 raise
+            task = asyncio.current_task()
+            if task and task.cancelling():
+                # A cancelled statement whose end nobody heard of: the cancellation must not become
+                # something that is tried again.
+                raise asyncio.CancelledError from error
             await self._note(error, reason)
             raise DatabaseAway(reason) from error
 

@@ -21,6 +21,7 @@ class Cable:
         self._ends: set[asyncio.StreamWriter] = set()
         self._flowing = asyncio.Event()
         self._flowing.set()
+        self._silent: list[asyncio.Event] = []
         self._to_lose = 0
         self.port = own_port
 
@@ -49,6 +50,8 @@ class Cable:
         self._server.close()
         for writer in list(self._writers):
             writer.transport.abort()
+        for flowing in self._silent:
+            flowing.set()  # to nobody
         await self._server.wait_closed()
         while self._writers:
             await asyncio.sleep(0.01)
@@ -56,6 +59,13 @@ class Cable:
     def hold(self) -> None:
         """Carry nothing from now on, with every connection left open: the server seems to hang."""
         self._flowing.clear()
+
+    def silence(self) -> None:
+        """Carry nothing any more by the connections of now; later ones work."""
+        self._flowing.clear()
+        self._silent.append(self._flowing)
+        self._flowing = asyncio.Event()
+        self._flowing.set()
 
     def release(self) -> None:
         """Carry again what was held and what follows."""
@@ -89,8 +99,11 @@ class Cable:
             return
         self._writers |= {writer, back}
         self._ends.add(writer)
+        flowing = self._flowing
         try:
-            await asyncio.gather(self._pump(reader, back), self._pump(there, writer, answers=True))
+            await asyncio.gather(
+                self._pump(reader, back, flowing), self._pump(there, writer, flowing, answers=True)
+            )
         finally:
             self._writers -= {writer, back}
             self._ends.discard(writer)
@@ -98,11 +111,16 @@ class Cable:
                 end.transport.abort()
 
     async def _pump(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, answers: bool = False
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        flowing: asyncio.Event,
+        *,
+        answers: bool = False,
     ) -> None:
         with contextlib.suppress(OSError):
             while data := await reader.read(65_536):
-                await self._flowing.wait()
+                await flowing.wait()
                 if answers and self._to_lose:
                     self._to_lose -= 1
                     writer.transport.abort()

@@ -9,7 +9,9 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 import pytest
 
+from runtime import postgres
 from runtime.postgres import Database, DatabaseAway, why_away
+from tests.cable import Cable
 from tests.conftest import Names
 
 SERVERS_OWN = (
@@ -101,6 +103,27 @@ async def test_a_session_that_is_full_or_hangs_is_away(ticket_database_url: str)
                 await session_of(database)
         assert await session_of(database)
         assert database.refusal is None
+
+
+async def test_silent_connections_keep_nobody_from_stopping(
+    ticket_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres, "CLOSE_SECONDS", 0.3)
+    async with Cable(ticket_database_url) as cable:
+        pool = asyncpg.create_pool(cable.url, min_size=0, max_size=2)
+        database = await Database(pool, acquire_s=1.0).open()
+        async with database.acquire():
+            assert await session_of(database)
+        cable.silence()
+        asking = asyncio.create_task(session_of(database))
+        await asyncio.sleep(0.1)
+        async with asyncio.timeout(5):
+            # One connection is asked, the other one rests.
+            asking.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await asking
+            assert database.refusal is None
+            await database.close()
 
 
 def test_refused_tls_and_lost_connections_are_away() -> None:
