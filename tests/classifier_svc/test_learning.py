@@ -77,6 +77,7 @@ def answering(data: Path) -> model.Model:
     return Models(data / MODELS_FOLDER, None).current
 
 
+@pytest.mark.timeout(360)  # it trains twice, a minute each where others keep the cores busy
 async def test_corrections_make_a_better_model_that_can_be_taken_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
