@@ -16,6 +16,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from contracts.addresses import parse, parse_any
+from deploy.local.moved import CLASSIFIER_FOLDER, MADE_IN, without_folders_of_another
 
 HOST = "127.0.0.1"
 # Our own ports, beside the standard ones of a RabbitMQ or PostgreSQL that already runs here.
@@ -210,7 +211,7 @@ def choose(home: Path, *, free_ports: bool, environment: Mapping[str, str] = os.
         name for name in (*PUBLIC, *PRIVATE, *NAME_OF_PORT.values()) if environment.get(name)
     )
     ports = _choose_ports(kept, given, environment, free_ports=free_ports)
-    known = kept | {name: environment[name] for name in given}
+    known = without_folders_of_another(home, kept) | {name: environment[name] for name in given}
     defaults = {
         "WEB_URL": f"http://{HOST}:{ports['web']}",
         "TICKET_API_URL": f"http://{HOST}:{ports['ticket_api']}",
@@ -220,7 +221,7 @@ def choose(home: Path, *, free_ports: bool, environment: Mapping[str, str] = os.
         "RABBITMQ_ADMIN_PASSWORD": secrets.token_urlsafe(12),
         "POSTGRES_PASSWORD": secrets.token_urlsafe(12),
         "CAMPUS_TIMEZONE": "Europe/Rome",
-        "CLASSIFIER_DATA_DIR": str(home.absolute() / "classifier"),
+        "CLASSIFIER_DATA_DIR": str(home.absolute() / CLASSIFIER_FOLDER),
     }
     for name, user in _AMQP.items():
         password = secrets.token_urlsafe(12)
@@ -284,6 +285,7 @@ def write(file: Path, names: Names) -> None:
     A shell can read the file too: `. .local/env`.
     """
     values = names.values | {name: str(names.ports[part]) for part, name in NAME_OF_PORT.items()}
+    values[MADE_IN] = str(file.parent.absolute())
     # On a full disk the earlier one stays: without its passwords nobody reads the data.
     part = file.with_name(f"{file.name}.part")
     part.touch(mode=0o600)

@@ -22,6 +22,7 @@ from pika.exceptions import AMQPError
 
 from bus.pika_address import parameters
 from contracts.addresses import parse
+from deploy.local.moved import BROKER_DATA, lead_queues_here
 from deploy.local.names import HOST, Names, listening_host
 from deploy.rabbitmq.render import password_variable, render
 
@@ -44,13 +45,17 @@ class ServerError(Exception):
 
 @dataclass(frozen=True)
 class Program:
-    """What the supervisor runs: lower `priority` starts earlier and stops later."""
+    """What the supervisor runs: lower `priority` starts earlier and stops later.
+
+    It runs in its `folder`, or in the repository.
+    """
 
     name: str
     command: list[str]
     environment: dict[str, str]
     priority: int
     stop_signal: str = "TERM"
+    folder: Path | None = None
 
 
 def wait_until(
@@ -192,6 +197,7 @@ class RabbitMQ:
                 "WEB_AMQP_URL and the other names of README.md to a broker that runs elsewhere."
             )
         self._home.mkdir(parents=True, exist_ok=True)
+        lead_queues_here(self._home / "data")
         shutil.copy(DEPLOY / "rabbitmq" / "enabled_plugins", self._home)
         ports = self._names.ports
         amqp_host = listening_host(self._names["WEB_AMQP_URL"])
@@ -236,7 +242,7 @@ class RabbitMQ:
             "RABBITMQ_NODENAME": "campus@localhost",
             "RABBITMQ_DIST_PORT": str(ports["erlang_distribution"]),
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": ("-kernel inet_dist_use_interface {127,0,0,1}"),
-            "RABBITMQ_MNESIA_BASE": str(self._home / "data"),
+            "RABBITMQ_MNESIA_BASE": BROKER_DATA,
             "RABBITMQ_LOG_BASE": str(self._home / "log"),
             "ERL_CRASH_DUMP_SECONDS": "0",
             "ERL_INETRC": str(self._home / "inetrc"),
@@ -249,10 +255,11 @@ class RabbitMQ:
         }
         epmd = [shutil.which("epmd") or "epmd", "-port", str(ports["epmd"]), "-address", HOST]
         server = [str(RABBITMQ_SCRIPTS / "rabbitmq-server")]
+        # A clean stop takes RabbitMQ ten seconds, which data that nobody keeps don't need.
+        stop = "TERM" if self._durable else "KILL"
         return [
             Program("epmd", epmd, environment, 1),
-            # A clean stop takes RabbitMQ ten seconds, which data that nobody keeps don't need.
-            Program("rabbitmq", server, environment, 2, "TERM" if self._durable else "KILL"),
+            Program("rabbitmq", server, environment, 2, stop, self._home),
         ]
 
     def is_ready(self) -> bool:

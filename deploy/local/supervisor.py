@@ -151,7 +151,8 @@ class Supervisor:
     def _script(self, program: Program) -> str:
         settings = [f"export {name}={quote(value)}" for name, value in program.environment.items()]
         command = f"exec {join(program.command)}"
-        return "\n".join([f"cd {quote(str(self._root))}", *settings, command, ""])
+        folder = program.folder or self._root
+        return "\n".join([f"cd {quote(str(folder))}", *settings, command, ""])
 
     def _call(self, method: str, *arguments: Any) -> Any:
         transport = SupervisorTransport(serverurl=f"unix://{self._sockets / 'supervisor'}")

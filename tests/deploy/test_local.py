@@ -15,6 +15,7 @@ import pytest
 from contracts.addresses import parse
 from deploy.local import checks
 from deploy.local.__main__ import only_run_of, visit
+from deploy.local.moved import MADE_IN
 from deploy.local.names import (
     DEFAULT_PORTS,
     HOST,
@@ -276,9 +277,8 @@ def test_what_a_shell_and_the_next_run_read_from_the_file_of_names_is_the_same(
     names = chosen(home, TICKET_DATABASE_URL=url)
     write(home / "env", names)
     kept = read(home / "env")
-    assert kept == names.values | {
-        name: str(names.ports[part]) for part, name in NAME_OF_PORT.items()
-    }
+    ports = {name: str(names.ports[part]) for part, name in NAME_OF_PORT.items()}
+    assert kept == names.values | ports | {MADE_IN: str(home)}
     assert f"WEB_URL={names['WEB_URL']}\n" in (home / "env").read_text()
     script = 'set -a; . ./env; printf "%s\\0" "$CLASSIFIER_DATA_DIR" "$TICKET_DATABASE_URL"'
     read_by_shell = subprocess.run(
