@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -92,11 +93,18 @@ def refused(*arguments: str, **environment: str) -> str:
     return sentence
 
 
+@pytest.fixture
+def folder_of_our_own() -> Iterator[Path]:
+    """Lend a folder of which another run of pytest by the same user takes back no rights."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as name:
+        yield Path(name)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root makes another world")
 def test_a_run_comes_up_in_an_odd_folder_under_a_strict_umask_among_foreign_settings(
-    tmp_path: Path,
+    folder_of_our_own: Path,
 ) -> None:
-    odd = tmp_path / "camp us, 50% of #1; [ä]"
+    odd = folder_of_our_own / "camp us, 50% of #1; [ä]"
     odd.mkdir()
     wheel = POSTGRES_BIN_PATH.parent.parent
     python = Path(sys.executable).relative_to(ROOT)
