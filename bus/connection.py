@@ -166,10 +166,13 @@ async def require_right_to_publish(channel: AbstractChannel) -> None:
     Raises Blocked where the broker takes no messages.
     """
     underlay = await channel.get_underlay_channel()
+    nobody = f"nobody.{secrets.token_hex(8)}"
+    # Without an id the client would draw one from `random`, which others in the process may seed.
+    message = Message(b"", message_id=nobody)
     late = None
     try:
         async with asyncio.timeout(CONFIRM_SECONDS):
-            await channel.default_exchange.publish(Message(b""), f"nobody.{secrets.token_hex(8)}")
+            await channel.default_exchange.publish(message, nobody)
     except PublishError:  # nobody has this queue
         pass
     except TimeoutError as error:
