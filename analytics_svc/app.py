@@ -19,7 +19,8 @@ from analytics_svc.reports import (
     unclosed_in_period,
 )
 from analytics_svc.settings import Settings
-from bus.connection import Link, end
+from bus.connection import end
+from bus.link import Link
 from bus.rpc_server import RpcServer
 from contracts.reports import ActiveRequest, ResolutionRequest, UnclosedRequest
 from contracts.topology import RPC_REPORT_ACTIVE, RPC_REPORT_RESOLUTION, RPC_REPORT_UNCLOSED

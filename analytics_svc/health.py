@@ -8,7 +8,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from analytics_svc import gauges, store
 from analytics_svc.store import NotBuilt
-from bus.connection import Link
+from bus.link import Link
 from runtime.heads import name_server
 from runtime.http import HANDLER_ARGS
 from runtime.postgres import Database

@@ -15,8 +15,8 @@ from analytics_svc import store
 from analytics_svc.database import writing
 from analytics_svc.state import state_of
 from analytics_svc.store import NotBuilt
-from bus.connection import Link
 from bus.consumer import BatchConsumer
+from bus.link import Link
 from bus.rpc import reasons
 from contracts.messages import Event
 from contracts.topology import ANALYTICS_TICKETS

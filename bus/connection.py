@@ -20,8 +20,7 @@ from aiormq.abc import AbstractConnection
 from aiormq.exceptions import InvalidFrameError
 from yarl import URL
 
-from bus.link import BLOCKED
-from bus.link import Link as Link
+from bus.link import BLOCKED, Link
 from contracts.addresses import parse
 
 log = logging.getLogger(__name__)

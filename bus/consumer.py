@@ -7,8 +7,9 @@ from typing import Generic, TypeVar
 
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage, AbstractQueue
 
-from bus.connection import Link, end, keep_session
+from bus.connection import end, keep_session
 from bus.letters import log_name
+from bus.link import Link
 from contracts.topology import SUSPECT_RETURNS
 
 log = logging.getLogger(__name__)

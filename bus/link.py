@@ -1,6 +1,6 @@
 """Why a session with the broker is away, whichever library keeps it.
 
-Apart from `bus.connection`, which hands it on: where pika serves, no aio-pika is installed.
+Apart from `bus.connection`: where pika serves, no aio-pika is installed.
 """
 
 from dataclasses import dataclass

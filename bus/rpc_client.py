@@ -12,13 +12,8 @@ from aio_pika.exceptions import PublishError
 from prometheus_client import Histogram
 from pydantic import BaseModel
 
-from bus.connection import (
-    Link,
-    is_lost,
-    keep_session,
-    require_right_to_publish,
-    stay_able_to_publish,
-)
+from bus.connection import is_lost, keep_session, require_right_to_publish, stay_able_to_publish
+from bus.link import Link
 from bus.rpc import CONTENT_TYPE, RpcError, decode_reply
 from contracts.topology import DIRECT_REPLY_TO
 

@@ -12,12 +12,12 @@ from pydantic import BaseModel
 
 from bus.connection import (
     FINISH_SECONDS,
-    Link,
     keep_session,
     require_right_to_publish,
     stay_able_to_publish,
 )
 from bus.letters import log_name
+from bus.link import Link
 from bus.rpc import (
     CONTENT_TYPE,
     LATE_TOTAL,

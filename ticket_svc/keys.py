@@ -7,7 +7,7 @@ from aiohttp import web
 from contracts.vocabulary import Role
 
 if TYPE_CHECKING:
-    from bus.connection import Link
+    from bus.link import Link
     from bus.rpc_client import RpcClient
     from runtime.http import Gate
     from runtime.postgres import Database

@@ -12,8 +12,9 @@ from aio_pika import DeliveryMode, Message
 from aio_pika.abc import AbstractChannel, AbstractExchange
 from prometheus_client import Counter
 
-from bus.connection import Link, keep_session, words
+from bus.connection import keep_session, words
 from bus.consumer import RETRY_FIRST_SECONDS, RETRY_MAX_SECONDS
+from bus.link import Link
 from bus.rpc import CONTENT_TYPE
 from contracts.messages import Event
 from contracts.topology import (

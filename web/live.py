@@ -20,13 +20,8 @@ from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 from aiohttp import web
 from pydantic import ValidationError
 
-from bus.connection import (
-    Link,
-    end,
-    keep_session,
-    require_right_to_publish,
-    stay_able_to_publish,
-)
+from bus.connection import end, keep_session, require_right_to_publish, stay_able_to_publish
+from bus.link import Link
 from bus.rpc import RpcError, reasons
 from contracts.messages import Event
 from contracts.rest import Ticket

@@ -8,7 +8,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from prometheus_client.parser import text_string_to_metric_families
 
 from analytics_svc import gauges, health
-from bus.connection import Link
+from bus.link import Link
 from contracts.vocabulary import Category, Status
 from runtime.postgres import Database
 from tests.analytics_svc.conftest import ROME, take, ticket
