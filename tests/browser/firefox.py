@@ -142,8 +142,10 @@ class Tab:
         return self
 
     async def reload(self) -> None:
-        """Press F5."""
+        """Press F5, and see the page that comes; Firefox may call the one that goes complete."""
+        await self.run("document.goes = true")
         await self._ask("browsingContext.reload", wait="complete")
+        await self.until("!document.goes")
 
     async def show(self) -> None:
         """Turn to this tab."""
