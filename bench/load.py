@@ -16,6 +16,12 @@ _LENGTH = re.compile(rb"\r\nContent-Length: (\d+)", re.IGNORECASE)
 # Time for the requests in flight to end after a round; longer than any deadline in the services.
 GRACE_SECONDS = 15.0
 LOST = "connection lost"
+# As before: so many answers in a row, each within this.
+RECOVERED_IN_A_ROW = 10
+RECOVERED_SECONDS = 0.25
+PROBE_SECONDS = 0.1
+
+NextRequest = Callable[[], bytes]  # whole, as it goes over the wire
 
 
 @dataclass
@@ -76,8 +82,8 @@ def _per_request(rounds: list[Tally]) -> dict[str, float]:
     return defaultdict(float, {program: ms / requests for program, ms in spent.items()})
 
 
-def http_load(url: str, next_request: Callable[[], bytes]) -> Run:
-    """Return the load of HTTP requests, whole as they go over the wire, on n connections."""
+def http_load(url: str, next_request: NextRequest) -> Run:
+    """Return the load of HTTP requests on n connections."""
 
     async def run(connections: int, seconds: float) -> Tally:
         tally = Tally()
@@ -93,7 +99,7 @@ def http_load(url: str, next_request: Callable[[], bytes]) -> Run:
     return run
 
 
-async def _go_on(url: str, next_request: Callable[[], bytes], until: float, tally: Tally) -> None:
+async def _go_on(url: str, next_request: NextRequest, until: float, tally: Tally) -> None:
     connection = await connect(url)
     while (started := time.perf_counter()) < until:
         tally.count(await connection.ask(next_request()), started)
@@ -113,14 +119,37 @@ def http_request(
     return "\r\n".join((*lines, "", "")).encode() + body
 
 
-async def connect(url: str) -> "Connection":
-    """Return a connection to a server; raises OSError."""
+async def connect(url: str, source: str = "") -> "Connection":
+    """Return a connection to a server, from one of this machine's addresses; raises OSError."""
     parts = urlsplit(url)
     assert parts.hostname
     assert parts.port
     loop = asyncio.get_running_loop()
-    _, connection = await loop.create_connection(Connection, parts.hostname, parts.port)
+    _, connection = await loop.create_connection(
+        Connection, parts.hostname, parts.port, local_addr=(source, 0) if source else None
+    )
     return connection
+
+
+async def recover(url: str, next_request: NextRequest, source: str = "") -> float:
+    """Return the seconds until RECOVERED_IN_A_ROW requests in a row were answered as before."""
+    started = time.perf_counter()
+    since = None
+    in_a_row = 0
+    connection = await connect(url, source)
+    while in_a_row < RECOVERED_IN_A_ROW:
+        due = time.perf_counter()
+        if connection.is_lost:
+            connection = await connect(url, source)
+        status = await connection.ask(next_request())
+        if status < "400" and time.perf_counter() - due < RECOVERED_SECONDS:
+            in_a_row += 1
+            since = since or due
+        else:
+            in_a_row, since = 0, None
+        await asyncio.sleep(PROBE_SECONDS)
+    connection.close()
+    return (since or started) - started
 
 
 def call_load(call: Callable[[int], Awaitable[object]]) -> Run:

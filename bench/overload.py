@@ -3,7 +3,8 @@
 Run by `make overload` on a throwaway helpdesk. First a closed loop finds what can be served; then
 requests are sent at five times that rate, answered or not. Prints a line per sample:
 what was let in and how fast, what was refused and how fast, memory and queues; then how soon things
-are as before. The exit status is 1 where an answer was neither served nor a clear refusal.
+are as before. Last comes a flood of one (`bench.hostile`). The exit status is 1 where an answer was
+neither served nor a clear refusal.
 """
 
 import argparse
@@ -15,13 +16,20 @@ import sys
 import time
 from base64 import b64encode
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from urllib.request import Request, urlopen
 from uuid import UUID
 
-from bench import fill
-from bench.load import Connection, Tally, connect, http_load, http_request
+from bench import fill, hostile
+from bench.load import (
+    Connection,
+    NextRequest,
+    Tally,
+    connect,
+    http_load,
+    http_request,
+    recover,
+)
 from bench.processes import SERVICES, resident_mib
 from bench.subjects import page_request, ticket_ids
 from contracts.vocabulary import Role
@@ -32,14 +40,10 @@ CAPACITY_CONNECTIONS = 16
 # More than ever wait for an answer at once; who finds none free counts as not answered.
 CONNECTIONS_MAX = 1_500
 TICK_SECONDS = 0.005
-PROBE_SECONDS = 0.1
-# As before: so many answers in a row, each within this.
-RECOVERED_IN_A_ROW = 10
-RECOVERED_SECONDS = 0.25
+# For each kind of hostile caller.
+ATTACK_SECONDS = 30.0
 REFUSED = "503"
 JSON = "application/json"
-
-NextRequest = Callable[[], bytes]
 
 
 def main() -> int:
@@ -47,7 +51,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.overload", description=__doc__)
     parser.add_argument("--minutes", type=float, default=2.0)
     parser.add_argument("--sample", type=float, default=20.0, metavar="SECONDS")
-    parser.add_argument("--only", choices=("pages", "REST"))
+    parser.add_argument("--only", choices=("pages", "REST", "one"))
     parser.add_argument("--tickets", type=int, default=20_000)
     parser.add_argument("--seed", type=int, default=7)
     options = parser.parse_args()
@@ -77,11 +81,16 @@ async def _overload(options: argparse.Namespace) -> int:
             f"{'p99 ms':>8}{'else':>6}  resident MiB ({', '.join(SERVICES)}, rabbitmq); in queues"
         )
         is_wrong |= await _flood(url, next_request, rate, options)
-        recovered = await _recover(url, next_request)
+        recovered = await recover(url, next_request)
         after = await run(CAPACITY_CONNECTIONS, CAPACITY_SECONDS)
         print(
             f"{name}: as before {recovered:.1f} s after the flood;"
             f" {after.rate:,.0f} a second can be served"
+        )
+    if options.only in (None, "one"):
+        others = _pages(chance, ids)
+        is_wrong |= await hostile.attack(
+            os.environ["WEB_URL"], others, ATTACK_SECONDS, options.seed
         )
     return 1 if is_wrong else 0
 
@@ -167,27 +176,6 @@ async def _line(at: float, seconds: float, sample: _Sample) -> str:
         f"{served.failed.total():>6}  {resident}; {await asyncio.to_thread(_queued)}"
         + "".join(f"  {status}: {n}" for status, n in served.failed.items())
     )
-
-
-async def _recover(url: str, next_request: NextRequest) -> float:
-    """Return the seconds until RECOVERED_IN_A_ROW requests in a row were answered as before."""
-    started = time.perf_counter()
-    since = None
-    in_a_row = 0
-    connection = await connect(url)
-    while in_a_row < RECOVERED_IN_A_ROW:
-        due = time.perf_counter()
-        if connection.is_lost:
-            connection = await connect(url)
-        status = await connection.ask(next_request())
-        if status < "400" and time.perf_counter() - due < RECOVERED_SECONDS:
-            in_a_row += 1
-            since = since or due
-        else:
-            in_a_row, since = 0, None
-        await asyncio.sleep(PROBE_SECONDS)
-    connection.close()
-    return (since or started) - started
 
 
 def _pages(chance: random.Random, ids: list[int]) -> NextRequest:
