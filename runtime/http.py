@@ -26,6 +26,7 @@ from runtime.heads import (
     use_own_connections,
 )
 from runtime.listening import listening
+from runtime.turns import Turns
 
 log = logging.getLogger(__name__)
 
@@ -64,18 +65,30 @@ class Busy(Exception):
     """As many requests as can be served in time are being worked on already."""
 
 
+def _everybody(_request: web.Request) -> str:
+    return ""
+
+
 class Gate:
     """Lets in `places` requests at a time, and any number to addresses that start with `free`.
 
-    `queue` more wait for a place, in the order of their coming, at most WAIT_SECONDS. `draining` is
-    true once the process was told to stop.
+    `queue` more wait for a place, at most WAIT_SECONDS. Callers, as `caller` names them, take
+    turns, and `spare` places are never had by one alone. `draining` is true once the process was
+    told to stop.
     """
 
-    def __init__(self, places: int, queue: int, free: tuple[str, ...]) -> None:
-        self._places = asyncio.Semaphore(places)
-        self._queue = queue
+    def __init__(
+        self,
+        places: int,
+        queue: int,
+        free: tuple[str, ...],
+        *,
+        caller: Callable[[web.Request], str] = _everybody,
+        spare: int = 0,
+    ) -> None:
+        self._turns = Turns(places, queue, places - spare)
+        self._caller = caller
         self._free = free
-        self._waiting = 0
         self.draining = False
 
     @web.middleware
@@ -87,25 +100,14 @@ class Gate:
         if request.path.startswith(self._free):
             return await handler(request)
         await _read_body(request)
-        if not await self._wait_for_place():
+        caller = self._caller(request)
+        if not await self._turns.take(caller, WAIT_SECONDS):
             REFUSED_TOTAL.inc()
             raise Busy
         try:
             return await handler(request)
         finally:
-            self._places.release()
-
-    async def _wait_for_place(self) -> bool:
-        if self._places.locked() and self._waiting >= self._queue:
-            return False
-        self._waiting += 1
-        try:
-            async with asyncio.timeout(WAIT_SECONDS):
-                return await self._places.acquire()
-        except TimeoutError:
-            return False
-        finally:
-            self._waiting -= 1
+            self._turns.give_back(caller)
 
     def drain_on_sigterm(self, app: web.Application, seconds: float) -> None:
         """On SIGTERM become not ready, serve on for `seconds`, and only then stop.

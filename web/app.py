@@ -14,7 +14,7 @@ from web.assets import Assets
 from web.classify import Because
 from web.event_clock import EVENT_CLOCK, EventClock
 from web.forms import FORM_MAX_BYTES
-from web.forwarded import watch_for_path
+from web.forwarded import client_address, watch_for_path
 from web.fragments import Fragments
 from web.keys import ASSETS, BECAUSE, GATE, RENDERER, RPC, TICKET_API
 from web.live import LIVE, Live
@@ -33,13 +33,15 @@ from web.ticket_api import TicketApi
 # is what is served in WAIT_SECONDS. Measured with `make overload`.
 PAGES_AT_ONCE = 16
 PAGES_WAITING = 64
+# Not for one address alone, such as that of a flood; the others keep all cores at work.
+PAGES_SPARE = 4
 # Streams have a limit of their own, and operators must see a busy service too.
 FREE = ("/live", "/static/", "/health/", "/metrics")
 
 
 def build_app(settings: Settings) -> web.Application:
     """Return the application; raises SettingsError where htmx is not installed."""
-    gate = Gate(PAGES_AT_ONCE, PAGES_WAITING, FREE)
+    gate = Gate(PAGES_AT_ONCE, PAGES_WAITING, FREE, caller=client_address, spare=PAGES_SPARE)
     app = web.Application(
         middlewares=[
             *(measure, watch_for_path(), apply_preferences),

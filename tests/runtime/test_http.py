@@ -46,8 +46,8 @@ async def answer_busy(request: web.Request, handler: web.RequestHandler) -> web.
 
 
 @asynccontextmanager
-async def gated(held: asyncio.Event) -> AsyncIterator[TestClient]:
-    """Serve an address that answers once `held` is set, and a free one."""
+async def gated(held: asyncio.Event, spare: int = 0) -> AsyncIterator[TestClient]:
+    """Serve an address that answers once `held` is set, and a free one, to whoever says a name."""
 
     async def hold(_: web.Request) -> web.Response:
         await held.wait()
@@ -56,7 +56,11 @@ async def gated(held: asyncio.Event) -> AsyncIterator[TestClient]:
     async def free(_: web.Request) -> web.Response:
         return web.Response()
 
-    app = web.Application(middlewares=[answer_busy, Gate(PLACES, QUEUE, ("/free",)).serve])
+    def caller(request: web.Request) -> str:
+        return request.headers.get("From", "")
+
+    gate = Gate(PLACES, QUEUE, ("/free",), caller=caller, spare=spare)
+    app = web.Application(middlewares=[answer_busy, gate.serve])
     app.add_routes([web.route("*", "/", hold), web.get("/free", free)])
     async with TestClient(TestServer(app)) as client:
         yield client
@@ -75,6 +79,25 @@ async def test_a_crowd_waits_a_moment_and_the_rest_is_refused_at_once(
         held.set()
         assert {(await request).status for request in waiting} == {200}
         assert (await client.get("/")).status == 200
+
+
+async def test_a_flood_of_one_leaves_others_their_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "WAIT_SECONDS", 5.0)
+    held = asyncio.Event()
+    async with gated(held, spare=1) as client, asyncio.timeout(10):
+        flood = [
+            asyncio.create_task(client.get("/", headers={"From": "flood"}))
+            for _ in range(PLACES + QUEUE)
+        ]
+        await asyncio.sleep(0.1)
+        others = [
+            asyncio.create_task(client.get("/", headers={"From": name})) for name in ("a", "b")
+        ]
+        await asyncio.sleep(0.1)
+        held.set()
+        assert [(await request).status for request in others] == [200, 200]
+        # Two had a place, two waited, of whom the last made room for the second other.
+        assert sorted([(await request).status for request in flood]) == [200] * 3 + [503] * 2
 
 
 async def test_who_waits_too_long_is_refused_and_takes_no_place() -> None:
