@@ -27,6 +27,7 @@ from contracts.messages import Event
 from contracts.rest import Ticket
 from contracts.topology import EXCHANGE_TICKETS, WEB_LIVE_PREFIX
 from web.event_clock import EventClock
+from web.forwarded import client_address
 from web.fragments import Fragments
 from web.streams import EventStream, Place, Stream, Streams, comment, message, send
 from web.ticket_api import ApiError, Unavailable
@@ -121,8 +122,9 @@ class Live:
 
         Raises HTTPServiceUnavailable.
         """
-        self.streams.require_room()
-        stream = Stream(self.streams, topic, variant, place)
+        address = client_address(request)
+        self.streams.require_room(topic, address)
+        stream = Stream(self.streams, topic, variant, place, address)
         return EventStream(request, stream, lambda: self._begin(stream, is_back=place.is_back))
 
     def close(self) -> None:

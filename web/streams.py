@@ -16,7 +16,7 @@ from aiohttp import HttpVersion11, web
 from prometheus_client import Counter, Gauge
 
 from web.fragments import Others
-from web.topics import Topic
+from web.topics import ReportTopic, Topic
 from web.variant import Variant
 
 STREAMS_MAX = 20_000
@@ -28,6 +28,8 @@ OTHER_FILES = 1_000
 BEHIND_MAX_BYTES = 64 * 1024
 # One that has not read it by then is let go.
 BEHIND_SECONDS = 30.0
+# Each is loaded anew at every change of a ticket, and there are as many as questions can be asked.
+REPORTS_MAX = 50
 LAST_CHUNK = b"0\r\n\r\n"
 _LINE_END = re.compile(r"\r\n|\r|\n")
 
@@ -49,7 +51,7 @@ class Place(NamedTuple):
 
 
 class Stream(asyncio.Protocol):
-    """One browser's connection, which hears of `topic` in the words of `variant`.
+    """One browser's connection from an address, which hears of `topic` in the words of `variant`.
 
     `page` is what the page calls itself, so that it is not told of itself. It has been told
     everything up to the event id `position`, except while it is behind; of a ticket it shows the
@@ -58,11 +60,14 @@ class Stream(asyncio.Protocol):
 
     __slots__ = (
         *("_is_chunked", "_streams", "_transport"),
-        *("behind_since", "others", "page", "position", "seen", "topic", "variant"),
+        *("address", "behind_since", "others", "page", "position", "seen", "topic", "variant"),
     )
 
-    def __init__(self, streams: "Streams", topic: Topic, variant: Variant, place: "Place") -> None:
+    def __init__(
+        self, streams: "Streams", topic: Topic, variant: Variant, place: "Place", address: str
+    ) -> None:
         self._streams = streams
+        self.address = address
         self.topic = topic
         self.variant = variant
         self.page = place.page
@@ -147,20 +152,34 @@ class Streams:
 
     def __init__(self) -> None:
         self._groups: dict[Topic, dict[Variant, set[Stream]]] = {}
+        self._by_address: dict[str, dict[Stream, None]] = {}  # the latest is last
         self._count = 0
         self.on_change: Callable[[Stream], None] = lambda _: None
         self.on_behind: Callable[[Stream], None] = lambda _: None
         self.on_caught_up: Callable[[Stream], None] = lambda _: None
 
-    def require_room(self) -> None:
-        """Raise HTTPServiceUnavailable where one more would be too many."""
+    def require_room(self, topic: Topic, address: str) -> None:
+        """Raise HTTPServiceUnavailable where one more would be too many.
+
+        The address that has the most makes room for others.
+        """
+        if isinstance(topic, ReportTopic) and topic not in self._groups:
+            reports = sum(isinstance(one, ReportTopic) for one in self._groups)
+            if reports >= REPORTS_MAX:
+                raise _no_room()
         if self._count >= room():
-            raise web.HTTPServiceUnavailable(headers={"Retry-After": "30"})
+            most = max(self._by_address.values(), key=len)
+            if len(most) <= len(self._by_address.get(address, ())) + 1:
+                raise _no_room()
+            latest = next(reversed(most))
+            latest.end()
+            self.remove(latest)
 
     def add(self, stream: Stream) -> None:
         """Let a stream hear what is sent from now on."""
         variants = self._groups.setdefault(stream.topic, {})
         variants.setdefault(stream.variant, set()).add(stream)
+        self._by_address.setdefault(stream.address, {})[stream] = None
         self._count += 1
         STREAMS.set(self._count)
         self.on_change(stream)
@@ -176,6 +195,9 @@ class Streams:
             del variants[stream.variant]
         if not variants:
             del self._groups[stream.topic]
+        del self._by_address[stream.address][stream]
+        if not self._by_address[stream.address]:
+            del self._by_address[stream.address]
         self._count -= 1
         STREAMS.set(self._count)
         self.on_change(stream)
@@ -220,6 +242,10 @@ class Streams:
         for topic in self.topics():
             for stream in self.of(topic):
                 stream.end()
+
+
+def _no_room() -> web.HTTPServiceUnavailable:
+    return web.HTTPServiceUnavailable(headers={"Retry-After": "30"})
 
 
 def send(streams: Collection[Stream], text: str) -> None:
