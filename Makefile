@@ -24,7 +24,7 @@ demo: ## two years of plausible tickets into the running helpdesk
 
 bench: ## figures beside their floors, on a throwaway stack with 100 000 tickets
 	@deploy/local/install.sh test
-	@$(PYTHON_IN_VENV) -m deploy.local --throwaway --durable -- $(PYTHON_IN_VENV) -m bench $(ARGS)
+	@WEB_LIMITS=off $(PYTHON_IN_VENV) -m deploy.local --throwaway --durable -- $(PYTHON_IN_VENV) -m bench $(ARGS)
 
 bench-classify: ## the classifier alone: in process, over RabbitMQ, with two workers
 	@deploy/local/install.sh test
@@ -58,7 +58,7 @@ bench-scale: ## the reports with 10^4, 10^6 and 10^7 tickets, rebuilds, freshnes
 
 overload: ## five times what can be served, then recovery; ARGS="--minutes 10"
 	@deploy/local/install.sh test
-	@$(PYTHON_IN_VENV) -m deploy.local --throwaway --durable -- $(PYTHON_IN_VENV) -m bench.overload $(ARGS)
+	@WEB_LIMITS=off $(PYTHON_IN_VENV) -m deploy.local --throwaway --durable -- $(PYTHON_IN_VENV) -m bench.overload $(ARGS)
 
 faults: ## kill, hang, cut and fill everything under load, then compare; ARGS="--minutes 15 --seed 7"
 	@deploy/local/install.sh test

@@ -99,7 +99,8 @@ class Gate:
         """
         if request.path.startswith(self._free):
             return await handler(request)
-        await _read_body(request)
+        # Before it takes a place: a body that comes slowly must not hold one.
+        await read_body(request)
         caller = self._caller(request)
         if not await self._turns.take(caller, WAIT_SECONDS):
             REFUSED_TOTAL.inc()
@@ -169,8 +170,8 @@ def read_drain_seconds(environment: Mapping[str, str]) -> float:
     return float(text)
 
 
-async def _read_body(request: web.Request) -> None:
-    # Before it takes a place: a body that comes slowly must not hold one.
+async def read_body(request: web.Request) -> None:
+    """Wait for a request's body, which is kept; raises as `Gate.serve`."""
     try:
         async with asyncio.timeout(BODY_SECONDS):
             await request.read()

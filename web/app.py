@@ -11,12 +11,14 @@ from bus.rpc_client import RpcClient
 from runtime.heads import name_server
 from runtime.http import HANDLER_ARGS, Gate
 from web.assets import Assets
+from web.browser import know_browser
 from web.classify import Because
 from web.event_clock import EVENT_CLOCK, EventClock
 from web.forms import FORM_MAX_BYTES
 from web.forwarded import client_address, watch_for_path
 from web.fragments import Fragments
 from web.keys import ASSETS, BECAUSE, GATE, RENDERER, RPC, TICKET_API
+from web.limits import LIMITS, Limits, limit_senders
 from web.live import LIVE, Live
 from web.metrics import measure
 from web.pages.errors import answer_errors
@@ -44,14 +46,15 @@ def build_app(settings: Settings) -> web.Application:
     gate = Gate(PAGES_AT_ONCE, PAGES_WAITING, FREE, caller=client_address, spare=PAGES_SPARE)
     app = web.Application(
         middlewares=[
-            *(measure, watch_for_path(), apply_preferences),
-            *(answer_errors, gate.serve, require_shown_role),
+            *(measure, watch_for_path(), apply_preferences, answer_errors),
+            *(know_browser, limit_senders, gate.serve, require_shown_role),
         ],
         client_max_size=FORM_MAX_BYTES,
         handler_args=HANDLER_ARGS,
     )
     app[GATE] = gate
     app[SETTINGS] = settings
+    app[LIMITS] = Limits(settings.limits)
     app[ASSETS] = Assets(settings.node_modules)
     app[RENDERER] = Renderer(settings, app[ASSETS])
     app[TICKET_API] = TicketApi(settings.ticket_api_url, settings.ticket_api_token)

@@ -17,6 +17,10 @@ SENTENCES = {
     "message": N_("The message is sent."),
     "affected": N_("Thank you. It is counted that you have this too."),
     "affected again": N_("You said that already. Thank you; it counts once."),
+    "not known": N_(
+        "This browser was not known here yet, so nothing was counted. Please press the button "
+        "again."
+    ),
     "theirs": N_("The other text stays."),
     "nothing waits": N_("No other ticket waits for an answer."),
     "reply added": N_("The reply is added."),

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -10,9 +11,38 @@ from aiohttp import web
 
 from contracts.addresses import check_address
 from runtime.http import read_drain_seconds
+from runtime.limits import Rate, read_limits
 from web.origin import Origin, read_origin
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+SECRET_MIN_CHARACTERS = 16
+
+
+class Kind(StrEnum):
+    """What a sender may do so often and no more."""
+
+    REPORT = "report"
+    MESSAGE = "message"  # and edits of the description
+    AFFECTED = "affected"
+    WORK = "work"  # what only helpdesk does; of many tickets at once each counts
+    SEARCH = "search"  # and tickets that are similar to one
+    HINT = "hint"  # and what the model would say to a text
+    TYPING = "typing"
+
+
+# For one browser, and for all at one address. A person is far below the first. The second lets a
+# lecture hall of 300 behind one address report what all of them see, and say "me too", at once; it
+# bounds a script that takes a new key for each request.
+LIMITS: dict[str, tuple[Rate, ...]] = {
+    Kind.REPORT: (Rate(10, 10), Rate(400, 30)),
+    Kind.MESSAGE: (Rate(20, 20), Rate(400, 120)),
+    Kind.AFFECTED: (Rate(20, 20), Rate(300, 30)),
+    # Two lists of 200 at once, which a window of helpdesk can tick.
+    Kind.WORK: (Rate(400, 120), Rate(2_000, 600)),
+    Kind.SEARCH: (Rate(30, 60), Rate(300, 600)),
+    Kind.HINT: (Rate(30, 60), Rate(300, 1_200)),
+    Kind.TYPING: (Rate(20, 60), Rate(200, 600)),
+}
 
 
 class SettingsError(Exception):
@@ -25,12 +55,15 @@ class Settings:
 
     Proxies in front are declared, since anybody can send what they say: `trusted_proxies` names
     them, and `is_behind_proxy` takes whoever connects for one. `origins` are this site's own
-    addresses where no proxy says them. See docs/proxy.md.
+    addresses where no proxy says them. See docs/proxy.md. `secret` signs what browsers keep.
+    `limits` has the rates of one browser and of one address, for each kind that has a limit.
     """
 
     ticket_api_url: str
     ticket_api_token: str = field(repr=False)
     amqp_url: str = field(repr=False)
+    secret: str = field(repr=False)
+    limits: Mapping[str, tuple[Rate, ...]]
     timezone: ZoneInfo
     host: str
     port: int
@@ -71,6 +104,8 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         ticket_api_url=required("TICKET_API_URL").rstrip("/"),
         ticket_api_token=required("TICKET_API_TOKEN"),
         amqp_url=required("WEB_AMQP_URL"),
+        secret=_read_secret(environment),
+        limits=_read_limits(environment),
         timezone=timezone,
         host=environment.get("WEB_HOST") or "127.0.0.1",
         port=int(port),
@@ -80,6 +115,23 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         node_modules=Path(environment.get("WEB_NODE_MODULES") or REPOSITORY / "node_modules"),
         drain_s=drain_s,
     )
+
+
+def _read_secret(environment: Mapping[str, str]) -> str:
+    secret = environment.get("WEB_SECRET") or ""
+    if len(secret) < SECRET_MIN_CHARACTERS:
+        raise SettingsError(
+            f"WEB_SECRET must be a random text of {SECRET_MIN_CHARACTERS} characters or more, the "
+            "same for all web processes; see README.md, “Settings”."
+        )
+    return secret
+
+
+def _read_limits(environment: Mapping[str, str]) -> dict[str, tuple[Rate, ...]]:
+    try:
+        return read_limits(environment.get("WEB_LIMITS") or "", LIMITS, buckets=2)
+    except ValueError as error:
+        raise SettingsError(f"WEB_LIMITS: {error}.") from None
 
 
 def _read_switch(name: str, environment: Mapping[str, str]) -> bool:

@@ -56,6 +56,7 @@ PUBLIC = (
     "WEB_URL",
     "TICKET_API_URL",
     "TICKET_API_TOKEN",
+    "WEB_SECRET",
     "WEB_AMQP_URL",
     "TICKET_AMQP_URL",
     "ANALYTICS_AMQP_URL",
@@ -171,7 +172,7 @@ class Names:
 
 
 _NEEDS = {
-    "web": ("TICKET_API_URL", "TICKET_API_TOKEN", "WEB_AMQP_URL", "CAMPUS_TIMEZONE"),
+    "web": ("TICKET_API_URL", "TICKET_API_TOKEN", "WEB_SECRET", "WEB_AMQP_URL", "CAMPUS_TIMEZONE"),
     "ticket_svc": ("TICKET_DATABASE_URL", "TICKET_AMQP_URL", "TICKET_API_TOKEN"),
     "analytics_svc": (
         "ANALYTICS_DATABASE_URL",
@@ -216,6 +217,7 @@ def choose(home: Path, *, free_ports: bool, environment: Mapping[str, str] = os.
         "WEB_URL": f"http://{HOST}:{ports['web']}",
         "TICKET_API_URL": f"http://{HOST}:{ports['ticket_api']}",
         "TICKET_API_TOKEN": secrets.token_urlsafe(24),
+        "WEB_SECRET": secrets.token_urlsafe(24),
         "RABBITMQ_MANAGEMENT_URL": f"http://{HOST}:{ports['management']}",
         "RABBITMQ_OPERATOR_PASSWORD": secrets.token_urlsafe(12),
         "RABBITMQ_ADMIN_PASSWORD": secrets.token_urlsafe(12),

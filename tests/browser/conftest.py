@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, Protocol
+from uuid import uuid4
 
 import aiohttp
 import pytest
@@ -14,6 +15,7 @@ from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, 
 from tests.browser.firefox import Firefox, Person, run_firefox
 from tests.conftest import Stack
 from tests.web.conftest import Api
+from web.browser import sign
 
 RESULTS = Path(__file__).resolve().parent.parent.parent / "test-results"
 # A page that answers 4xx or 5xx, or a server that a test has stopped, is no defect of a script.
@@ -67,7 +69,11 @@ async def open_page(
         context.set_default_timeout(5_000)
         await context.tracing.start(screenshots=True, snapshots=True)
         if role:
-            await context.add_cookies([{"name": "role", "value": role, "url": stack["WEB_URL"]}])
+            # As from the entry, before any page to which somebody may come back.
+            kept = {"role": role, "browser": sign(stack["WEB_SECRET"], uuid4())}
+            await context.add_cookies(
+                [{"name": n, "value": v, "url": stack["WEB_URL"]} for n, v in kept.items()]
+            )
         context.on("console", on_console)
         context.on("weberror", lambda error: errors.append(str(error.error)))
         page = await context.new_page()

@@ -200,6 +200,7 @@ def _services(
             case "ticket_svc":
                 url = f"{listening['TICKET_API_URL']}/health/ready"
             case "web":
+                environment["WEB_LIMITS"] = "off"  # a whole campus comes from one address here
                 url = f"{listening['WEB_URL']}/health/ready"
             case "classifier_svc":
                 url = f"http://{name_file.HOST}:{environment['CLASSIFIER_METRICS_PORT']}/metrics"

@@ -1,11 +1,14 @@
 """Every cookie that is ever set: which ones, and how a browser is told to keep them."""
 
+import re
 from http.cookies import SimpleCookie
-from uuid import UUID
+from uuid import uuid4
 
 import pytest
 
 from tests.web.conftest import Api, MakePerson, Serve
+from web.browser import read_key, sign
+from web.settings import Settings
 
 # What a person may be given in a cookie; there is no session and no secret in one.
 VALUES = {
@@ -36,14 +39,21 @@ JOURNEY = (
 @pytest.mark.parametrize("headers", [{}, TLS], ids=["plain", "over TLS"])
 @pytest.mark.parametrize("is_behind_proxy", [False, True])
 async def test_every_cookie_is_out_of_scripts_reach_and_for_this_site(
-    people: MakePerson, serve: Serve, api: Api, is_behind_proxy: bool, headers: dict[str, str]
+    people: MakePerson,
+    serve: Serve,
+    settings: Settings,
+    api: Api,
+    is_behind_proxy: bool,
+    headers: dict[str, str],
 ) -> None:
     ticket = await api.open("With cookies")
     person = people(None, await serve(is_behind_proxy=is_behind_proxy))
+    key = sign(settings.secret, uuid4())
     is_secure = bool(headers) and is_behind_proxy
     role, said = "helpdesk", ""
     for method, address, form, name in JOURNEY:
-        sent = headers | {"Cookie": f"role={role}" + (f"; said={said}" if said else "")}
+        cookies = f"role={role}; browser={key}" + (f"; said={said}" if said else "")
+        sent = headers | {"Cookie": cookies}
         # A jar would keep a Secure cookie from this plain connection; the test carries them.
         person.session.cookie_jar.clear()
         path = address.replace("{id}", str(ticket.id))
@@ -61,28 +71,53 @@ async def test_every_cookie_is_out_of_scripts_reach_and_for_this_site(
 
 
 async def test_what_a_browser_is_known_by_is_a_random_key_and_numbers_of_tickets(
-    people: MakePerson, serve: Serve, api: Api
+    people: MakePerson, serve: Serve, settings: Settings, api: Api
 ) -> None:
     ticket = await api.open("Known browsers")
     person = people("user", await serve(is_behind_proxy=True))
     for headers in ({}, TLS):
-        seen = await person.send(f"/tickets/{ticket.id}/affected", headers=headers)
+        person.session.cookie_jar.clear()
+        page = await person.see("/", headers=headers)
+        key = page.cookies["browser"].value
+        found = read_key(settings.secret, key)
+        assert found
+        assert found.version == 4
+        cookie = {"Cookie": f"role=user; browser={key}"}
+        seen = await person.send(f"/tickets/{ticket.id}/affected", headers=headers | cookie)
         given = seen.cookies
         assert set(given) == {"said", "browser", "affected"}
-        assert UUID(given["browser"].value).version == 4
+        assert given["browser"].value == key
         assert given["affected"].value == str(ticket.id)
-        for name in ("browser", "affected"):
-            assert given[name]["httponly"]
-            assert given[name]["samesite"] == "Lax"
-            assert given[name]["path"] == "/"
-            assert not given[name]["domain"]
-            assert bool(given[name]["secure"]) is bool(headers)
+        for morsel in (page.cookies["browser"], given["browser"], given["affected"]):
+            assert morsel["httponly"]
+            assert morsel["samesite"] == "Lax"
+            assert morsel["path"] == "/"
+            assert not morsel["domain"]
+            assert bool(morsel["secure"]) is bool(headers)
 
 
-async def test_looking_and_failing_set_no_cookie(people: MakePerson, api: Api) -> None:
+@pytest.mark.parametrize("role", [None, "user", "helpdesk"])
+async def test_looking_and_failing_set_one_cookie_once(
+    people: MakePerson, api: Api, role: str | None
+) -> None:
     ticket = await api.open("Without cookies")
-    person = people("user")
+    person = people(role)
+    first = await person.see("/")
+    assert list(first.cookies) == ["browser"]
+    assert first.headers["Cache-Control"] == "private, no-cache"
     for path in ("/", "/tickets", f"/tickets/{ticket.id}", "/analytics", "/nope", "/metrics"):
         assert "Set-Cookie" not in (await person.see(path)).headers
     for path, form in (("/enter", {"role": "root"}), ("/tickets", {"text": ""})):
         assert "Set-Cookie" not in (await person.send(path, **form)).headers
+
+
+async def test_what_others_may_keep_sets_no_cookie(people: MakePerson) -> None:
+    person = people("user")
+    page = await person.see("/")
+    asset = re.search(r"/static/[^\"]+", page.html)
+    assert asset
+    person.session.cookie_jar.clear()
+    for path in (asset[0], "/metrics", "/health/live", "/health/ready"):
+        seen = await person.see(path)
+        assert seen.status == 200
+        assert "Set-Cookie" not in seen.headers

@@ -29,10 +29,11 @@ from tests.security.conftest import send_raw
 from ticket_svc import settings as ticket_settings
 from web import settings as web_settings
 
-SECRET = "s3cr3t"
+SECRET = "s3cr3t-of-each-one"
 ENVIRONMENT = {
     "TICKET_API_URL": "http://127.0.0.1:9",
     "TICKET_API_TOKEN": SECRET,
+    "WEB_SECRET": SECRET,
     "TICKET_DATABASE_URL": f"postgresql://ticket_svc:{SECRET}@127.0.0.1:9/campus",
     "ANALYTICS_DATABASE_URL": f"postgresql://analytics_svc:{SECRET}@127.0.0.1:9/campus",
     "WEB_AMQP_URL": f"amqp://web:{SECRET}@127.0.0.1:9/campus",
@@ -132,7 +133,7 @@ def _secrets_of(stack: Stack) -> set[str]:
     names = (*PUBLIC, *PRIVATE)
     addresses = {stack[name] for name in names if "@" in stack[name]}
     passwords = {urlsplit(address).password for address in addresses}
-    plain = {stack[name] for name in names if name.endswith(("PASSWORD", "TOKEN"))}
+    plain = {stack[name] for name in names if name.endswith(("PASSWORD", "TOKEN", "SECRET"))}
     return {secret for secret in addresses | passwords | plain if secret}
 
 

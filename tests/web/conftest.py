@@ -126,7 +126,7 @@ async def helpdesk(people: MakePerson) -> Person:
 
 @pytest.fixture
 def settings(stack: Stack) -> Settings:
-    return read_settings(stack.names.of_service("web"))
+    return read_settings(stack.names.of_service("web") | {"WEB_LIMITS": "off"})
 
 
 @pytest.fixture

@@ -1,16 +1,20 @@
 """The environment is checked once, with one sentence."""
 
+import re
 import subprocess
 import sys
 
 import pytest
 
-from web.settings import Settings, SettingsError, read_settings
+from runtime.limits import Rate
+from tests.conftest import ROOT
+from web.settings import LIMITS, Settings, SettingsError, read_settings
 
 GOOD = {
     "TICKET_API_URL": "http://127.0.0.1:8081/",
     "TICKET_API_TOKEN": "a-secret",
     "WEB_AMQP_URL": "amqp://web:another-secret@127.0.0.1/campus",
+    "WEB_SECRET": "sixteen-or-more-signs",
 }
 
 
@@ -28,11 +32,36 @@ def test_defaults_serve_on_this_machine_only() -> None:
         {"CAMPUS_TIMEZONE": "../etc/passwd"},
         {"WEB_PORT": "eighty"},
         {"WEB_PORT": "70000"},
+        {"WEB_SECRET": "too-short"},
+        {"WEB_LIMITS": "on"},
+        {"WEB_LIMITS": "nothing=1:1/1:1"},
+        {"WEB_LIMITS": "report=1:1"},
+        {"WEB_LIMITS": "report=1:1/0:1"},
+        {"WEB_LIMITS": "report=1:1/1"},
+        {"WEB_LIMITS": "report=1:1/1:-1"},
     ],
 )
 def test_what_is_wrong_is_named(change: dict[str, str]) -> None:
     with pytest.raises(SettingsError, match=next(iter(change))):
         read_settings(GOOD | change)
+
+
+def test_limits_are_on_unless_set_otherwise() -> None:
+    assert read_settings(GOOD).limits == LIMITS
+    assert not read_settings(GOOD | {"WEB_LIMITS": "off"}).limits
+    some = read_settings(GOOD | {"WEB_LIMITS": "report=1:2/3:4, hint=off"}).limits
+    assert some["report"] == (Rate(1, 2), Rate(3, 4))
+    assert some.keys() == LIMITS.keys() - {"hint"}
+    assert some["message"] == LIMITS["message"]
+
+
+def test_the_figures_in_the_documents_are_those_of_the_program() -> None:
+    text = (ROOT / "docs/operations.md").read_text().replace("\N{NO-BREAK SPACE}", " ")
+    rows = re.findall(
+        r"^\| `(\w+)` \| [^|]+ \| ([\d ]+), (\d+)[^|]* \| ([\d ]+), ([\d ]+)", text, re.M
+    )
+    figures = {kind: tuple(int(figure.replace(" ", "")) for figure in row) for kind, *row in rows}
+    assert figures == {kind: (*one, *many) for kind, (one, many) in LIMITS.items()}
 
 
 def test_a_start_without_them_ends_with_one_sentence() -> None:

@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from web.browser import find_affected, read_key, remember_affected
+from web.browser import BROWSER, find_affected, remember_affected
 from web.forms import read_form
 from web.keys import TICKET_API
 from web.pages.ticket_answers import done, read_ticket_id
@@ -15,16 +15,27 @@ ELSEWHERE = "hints"
 
 
 async def count(request: web.Request) -> web.Response:
-    """Count the browser; pressed again, it says so and counts nothing."""
+    """Count the browser; pressed again, it says so and counts nothing.
+
+    That holds for a browser whose key is another one by now, too. One that has no key of ours gets
+    it with the page, and is asked to press again.
+    """
     role, ticket_id = require_role(request), read_ticket_id(request)
-    form = await read_form(request)
-    key = read_key(request, form.get("key", ""))
-    await request.app[TICKET_API].count_affected(role, ticket_id, key)
-    said = "affected again" if ticket_id in find_affected(request) else "affected"
+    await read_form(request)
+    key = request[BROWSER]
+    if key is None:
+        said = "not known"
+    elif ticket_id in find_affected(request):
+        said = "affected again"
+    else:
+        await request.app[TICKET_API].count_affected(role, ticket_id, key)
+        said = "affected"
     if wants_fragment(request) and ELSEWHERE in request.query:
         response = web.Response(headers={"HX-Redirect": f"/tickets/{ticket_id}"})
         set_said(request, response, said)
     else:
-        response = await done(request, role, ticket_id, said, ["affected"], is_affected=True)
-    remember_affected(request, response, key, ticket_id)
+        is_affected = key is not None
+        response = await done(request, role, ticket_id, said, ["affected"], is_affected=is_affected)
+    if key:
+        remember_affected(request, response, ticket_id)
     return response

@@ -10,10 +10,12 @@ from web.bulk import DEEDS, TICKETS_MAX, do_to_each
 from web.forms import read_fields, read_number
 from web.i18n import gettext
 from web.keys import TICKET_API
+from web.limits import LIMITS
 from web.pages.tickets_page import TEMPLATE, ReportForm, load_page, read_filters, read_rows
 from web.render import blocks_response, page_response, wants_fragment
 from web.role import require_helpdesk
 from web.said import redirect, sentence
+from web.settings import Kind
 
 # As many rows as can be shown may be ticked; beside them stand `do` and `rows`.
 FIELDS_MAX = 520
@@ -42,6 +44,7 @@ async def change(request: web.Request) -> web.Response:
         if wants_fragment(request):
             return blocks_response(request, TEMPLATE, page, (), status=422)
         return page_response(request, TEMPLATE, page, status=422)
+    request.app[LIMITS].take(request, Kind.WORK, len(ticket_ids))
     outcome = await do_to_each(request.app[TICKET_API], role, ticket_ids, form["do"])
     if not wants_fragment(request):
         return redirect(request, filters.address, outcome.code)

@@ -12,9 +12,10 @@ from markupsafe import Markup, escape
 
 from runtime.heads import Answer
 from runtime.http import RETRY_AFTER_SECONDS, Busy
+from runtime.limits import Limited
 from web.filters import label
 from web.forms import read_form
-from web.i18n import CATALOGS, N_, Language
+from web.i18n import CATALOGS, N_, Language, ngettext
 from web.i18n import gettext as _
 from web.keys import RENDERER
 from web.pages.unsent import Draft, UnsentPage, as_report, make_draft
@@ -23,6 +24,7 @@ from web.refusals import say_problem
 from web.render import Page, html_response, page_response, partial, wants_fragment
 from web.role import NoRole, NotHelpdesk, OtherRole, find_role
 from web.security import HEADERS, CrossSite, require_same_site
+from web.settings import Kind
 from web.ticket_api import ApiError, Unavailable
 
 log = logging.getLogger(__name__)
@@ -50,6 +52,7 @@ HEADINGS = {
     404: N_("Not found"),
     413: N_("Too much"),
     414: N_("Too much"),
+    429: N_("Please wait a moment"),
     431: N_("Too much"),
     500: N_("Our mistake"),
     503: N_("Back in a moment"),
@@ -95,6 +98,10 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
         if wants_fragment(request):
             sentence += " " + _("Load the page again.")
         return await _not_done(request, 409, sentence, can_repeat=True)
+    except Limited as error:
+        response = await _limited_response(request, error)
+        response.headers["Retry-After"] = str(error.seconds)
+        return response
     except Busy:
         return await _not_done(request, 503, _(BUSY))
     except Unavailable:
@@ -148,6 +155,21 @@ def _no_role_response(request: web.Request, entry: str) -> web.Response:
     return response
 
 
+async def _limited_response(request: web.Request, error: Limited) -> web.Response:
+    is_asked_by_script = error.kind == Kind.TYPING or (
+        error.kind == Kind.HINT and wants_fragment(request)
+    )
+    if is_asked_by_script and not wants_json(request):
+        # Nobody has pressed anything that a sentence could be about.
+        return web.Response(status=429)
+    sentence = ngettext(
+        "Too many requests came from your browser or network. Please try again in %(num)s second.",
+        "Too many requests came from your browser or network. Please try again in %(num)s seconds.",
+        error.seconds,
+    ) % {"num": error.seconds}
+    return await _not_done(request, 429, sentence, can_repeat=True)
+
+
 async def _not_done(
     request: web.Request, status: int, sentence: str, *, can_repeat: bool = False
 ) -> web.Response:
@@ -167,7 +189,7 @@ async def _not_done(
 
 async def _find_draft(request: web.Request) -> Draft | None:
     resource = request.match_info.route.resource
-    if request.method != "POST" or resource is None:
+    if request.method != "POST" or resource is None or wants_json(request):
         return None
     try:
         return make_draft(resource.canonical, request.path, await read_form(request))

@@ -99,6 +99,24 @@
     else change(what, row);
   });
 
+  // What was told to wait asks nothing until then. A search asks again by itself, for what stands in
+  // it by then; hints stay as they are, and come with the next letters.
+  const waiting = new Set();
+
+  addEventListener("htmx:before:request", (event) => {
+    if (waiting.has(event.detail.ctx.sourceElement.id)) event.preventDefault();
+  });
+
+  addEventListener("htmx:after:request", ({ detail: { ctx } }) => {
+    const { sourceElement: source, request, response } = ctx;
+    if (response.status !== 429 || request.method !== "GET") return;
+    waiting.add(source.id);
+    setTimeout(() => {
+      waiting.delete(source.id);
+      source.requestSubmit?.();
+    }, 1_000 * Number(response.headers.get("Retry-After")));
+  });
+
   // The list: rows change in place and never move; a line says how many tickets it does not show.
   const fresh = new Set();
 

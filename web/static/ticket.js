@@ -37,6 +37,8 @@
     if (box.id !== "reply-text" || !presence || timeStamp < toldAt + TYPING_PAUSE_MS) return;
     toldAt = timeStamp;
     const { typing, page } = presence.dataset;
-    fetch(typing, { method: "POST", body: new URLSearchParams({ page }) }).catch(() => {});
+    fetch(typing, { method: "POST", body: new URLSearchParams({ page }) }).then((answer) => {
+      if (answer.status === 429) toldAt += 1_000 * Number(answer.headers.get("Retry-After"));
+    }).catch(() => {});
   });
 })();

@@ -1,0 +1,138 @@
+"""How often one sender may report, write, search: without accounts, by browser and by address.
+
+Both count. A signed key tells one browser behind a shared address from the others, and its bucket
+is tight. The address's own is generous, since a campus may have only one, and bounds whoever takes
+a new key for each request. All browsers of an address that have no key share one browser's bucket,
+so that it gains nothing to drop or invent cookies.
+
+Each process counts for itself. There is no proof of work to get past a limit: it would cost old
+phones and people without JavaScript most, and a script that can wait anyway least.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from ipaddress import IPv6Address, ip_address
+
+from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler
+from prometheus_client import Counter
+
+from runtime.http import read_body
+from runtime.limits import Buckets, Limited, Rate
+from web.browser import BROWSER
+from web.forwarded import client_address
+from web.settings import Kind
+
+log = logging.getLogger(__name__)
+
+LIMITED_TOTAL = Counter(
+    "web_limited_total", "Requests refused because their sender sent too many.", ["kind", "by"]
+)
+# Who has a whole IPv6 network of the smallest usual size has as many addresses as it likes.
+IPV6_SENDER_BYTES = 8
+LOGGED = Rate(1, 1)
+KINDS = {
+    ("POST", "/tickets"): Kind.REPORT,
+    ("POST", "/tickets/{id}/description"): Kind.MESSAGE,
+    ("POST", "/tickets/{id}/messages"): Kind.MESSAGE,
+    ("POST", "/tickets/{id}/affected"): Kind.AFFECTED,
+    ("POST", "/tickets/{id}/typing"): Kind.TYPING,
+    ("POST", "/tickets/{id}/category"): Kind.WORK,
+    ("POST", "/tickets/{id}/status"): Kind.WORK,
+    ("POST", "/tickets/{id}/duplicate"): Kind.WORK,
+    ("POST", "/replies"): Kind.WORK,
+    ("POST", "/replies/{id}"): Kind.WORK,
+    ("POST", "/replies/{id}/delete"): Kind.WORK,
+    ("GET", "/tickets/hints"): Kind.HINT,
+    ("GET", "/tickets/{id}/similar"): Kind.SEARCH,
+}
+# These cost something only where they ask for something.
+KINDS_OF_PARAMETERS = {
+    ("/tickets", "q"): Kind.SEARCH,
+    ("/classifier", "text"): Kind.HINT,
+}
+
+
+class Limits:
+    """The buckets of one process."""
+
+    def __init__(
+        self,
+        limits: Mapping[str, tuple[Rate, ...]],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._buckets = {
+            kind: {
+                "browser": Buckets(browser, clock=clock),
+                "address": Buckets(address, clock=clock),
+            }
+            for kind, (browser, address) in limits.items()
+        }
+        self._logged = Buckets(LOGGED, clock=clock)
+
+    def take(self, request: web.Request, kind: Kind, tokens: int = 1) -> None:
+        """Let the sender of a request do something so many times; raises Limited.
+
+        Who is refused has used up nothing, and passes once it has waited.
+        """
+        if kind not in self._buckets:
+            return
+        address = client_address(request)
+        network, key = _network(address), request[BROWSER]
+        senders = {"browser": key.bytes if key else network, "address": network}
+        buckets = self._buckets[kind]
+        waits = {by: buckets[by].wait(sender, tokens) for by, sender in senders.items()}
+        by = max(waits, key=lambda by: waits[by])
+        if waits[by]:
+            LIMITED_TOTAL.labels(kind, by).inc()
+            limited = Limited(kind, waits[by])
+            self._log(senders[by], f"{kind} by {by}", address, limited.seconds)
+            raise limited
+        for by, sender in senders.items():
+            buckets[by].take(sender, tokens)
+
+    def _log(self, sender: bytes, what: str, address: str, seconds: int) -> None:
+        """Say it once a minute of each sender; the metric counts the others."""
+        if not self._logged.wait(sender):
+            self._logged.take(sender)
+            log.warning("limited: %s, from %.50r, for %d s", what, address, seconds)
+
+
+LIMITS = web.AppKey("limits", Limits)
+
+
+@web.middleware
+async def limit_senders(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Raise Limited where the sender has to wait, before the request takes anybody's place."""
+    if kind := _find_kind(request):
+        try:
+            request.app[LIMITS].take(request, kind)
+        except Limited:
+            await read_body(request)  # the answer gives the typed text back
+            raise
+    return await handler(request)
+
+
+def _find_kind(request: web.Request) -> Kind | None:
+    resource = request.match_info.route.resource
+    path = resource.canonical if resource else ""
+    if request.method not in (hdrs.METH_GET, hdrs.METH_HEAD):
+        return KINDS.get((request.method, path))
+    asked = (
+        kind
+        for (place, name), kind in KINDS_OF_PARAMETERS.items()
+        if place == path and request.query.get(name, "").strip()
+    )
+    return KINDS.get(("GET", path)) or next(asked, None)
+
+
+def _network(address: str) -> bytes:
+    """Return what counts as one sender: an IPv4 address, a /64 of IPv6."""
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return address.encode()  # a UNIX socket has none
+    if isinstance(found, IPv6Address) and not found.ipv4_mapped:
+        return found.packed[:IPV6_SENDER_BYTES]
+    return found.packed[-4:]
