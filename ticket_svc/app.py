@@ -9,11 +9,12 @@ from bus.connection import end
 from bus.rpc_client import RpcClient
 from runtime.heads import name_server
 from runtime.http import HANDLER_ARGS, Gate
+from runtime.limits import Buckets
 from runtime.sessions import only_ours
 from ticket_svc import categorised, embedded
 from ticket_svc.database import POOL_MAX_CONNECTIONS, create_pool
-from ticket_svc.keys import API_TOKEN, GATE, OPENAPI, POOL, RELAY, RPC, SESSIONS
-from ticket_svc.middlewares import authenticate, measure, wake_relay
+from ticket_svc.keys import API_TOKEN, GATE, LIMITS, OPENAPI, POOL, RELAY, RPC, SESSIONS
+from ticket_svc.middlewares import authenticate, limit, measure, wake_relay
 from ticket_svc.openapi import describe_api
 from ticket_svc.problems import answer_problems
 from ticket_svc.relay import Relay
@@ -38,6 +39,7 @@ def build_app(settings: Settings) -> web.Application:
             measure,
             answer_problems,
             authenticate,
+            limit,
             gate.serve,
             wake_relay,
         ],
@@ -46,6 +48,7 @@ def build_app(settings: Settings) -> web.Application:
     )
     app[GATE] = gate
     app[API_TOKEN] = settings.api_token
+    app[LIMITS] = {kind: Buckets(rate) for kind, (rate,) in settings.limits.items()}
     app[OPENAPI] = describe_api()
     app.on_response_prepare.append(name_server)
     add_routes(app)

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from bus.link import Link
     from bus.rpc_client import RpcClient
     from runtime.http import Gate
+    from runtime.limits import Buckets
     from runtime.postgres import Database
     from ticket_svc.relay import Relay
 
@@ -29,6 +30,7 @@ RELAY: web.AppKey["Relay"] = web.AppKey("RELAY")
 RPC: web.AppKey["RpcClient"] = web.AppKey("RPC")
 SESSIONS: web.AppKey["tuple[Session, ...]"] = web.AppKey("SESSIONS")
 GATE: web.AppKey["Gate"] = web.AppKey("GATE")
+LIMITS: web.AppKey["dict[str, Buckets]"] = web.AppKey("LIMITS")
 API_TOKEN = web.AppKey("API_TOKEN", str)
 OPENAPI = web.AppKey("OPENAPI", str)
 ROLE = web.RequestKey("ROLE", Role)

@@ -1,21 +1,27 @@
-"""What happens around every request: measure, check the caller, tell the relay."""
+"""What happens around every request: measure, check the caller, count it, tell the relay."""
 
 import hmac
 import time
 
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
-from prometheus_client import Histogram
+from prometheus_client import Counter, Histogram
 
 from contracts.vocabulary import Role
+from runtime.limits import Limited
 from ticket_svc.errors import BadRole, Unauthorized
-from ticket_svc.keys import API_TOKEN, POOL, RELAY, ROLE
+from ticket_svc.keys import API_TOKEN, LIMITS, POOL, RELAY, ROLE
 
 REQUEST_SECONDS = Histogram(
     "ticket_request_seconds", "Time to answer one request.", ["method", "route", "status"]
 )
+LIMITED_TOTAL = Counter(
+    "ticket_limited_total", "Calls refused because there were too many with the token.", ["kind"]
+)
 _READS = frozenset({hdrs.METH_GET, hdrs.METH_HEAD})
 PROTECTED = "/v1/"
+# The sender of all calls: there is one token, and who has another is refused before.
+_TOKEN = "token"  # noqa: S105
 
 
 @web.middleware
@@ -47,6 +53,28 @@ async def authenticate(request: web.Request, handler: Handler) -> web.StreamResp
         except ValueError:
             raise BadRole from None
     return await handler(request)
+
+
+@web.middleware
+async def limit(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Raise Limited where a caller writes or searches more than its token may."""
+    kind = _find_kind(request)
+    buckets = request.app[LIMITS].get(kind)
+    if buckets is not None:
+        if wait_s := buckets.wait(_TOKEN):
+            LIMITED_TOTAL.labels(kind).inc()
+            raise Limited(kind, wait_s)
+        buckets.take(_TOKEN)
+    return await handler(request)
+
+
+def _find_kind(request: web.Request) -> str:
+    if not request.path.startswith(PROTECTED):
+        return ""
+    if request.method not in _READS:
+        return "write"
+    is_search = request.path.endswith("/similar") or "q" in request.query
+    return "search" if is_search else ""
 
 
 @web.middleware

@@ -12,6 +12,7 @@ from aiohttp.typedefs import Handler
 from contracts.rest import Problem
 from contracts.vocabulary import REPLIES_MAX
 from runtime.http import RETRY_AFTER_SECONDS, Busy
+from runtime.limits import Limited
 from runtime.postgres import DatabaseAway
 from ticket_svc import errors
 
@@ -97,6 +98,11 @@ UNAVAILABLE = Kind(
 BUSY = Kind(
     HTTPStatus.SERVICE_UNAVAILABLE, "busy", "Too many requests are in work; try again soon."
 )
+TOO_OFTEN = Kind(
+    HTTPStatus.TOO_MANY_REQUESTS,
+    "too_many_requests",
+    "There were more such calls with this token than it may make; wait as Retry-After says.",
+)
 INTERNAL = Kind(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", "Something went wrong here.")
 
 
@@ -126,6 +132,8 @@ async def answer_problems(request: web.Request, handler: Handler) -> web.StreamR
         return _refusal(refused)
     except Busy:
         return problem(BUSY, _RETRY)
+    except Limited as limited:
+        return problem(TOO_OFTEN, {hdrs.RETRY_AFTER: str(limited.seconds)})
     except web.HTTPRequestEntityTooLarge:
         return problem(TOO_LARGE)
     except web.HTTPRequestTimeout:

@@ -6,6 +6,12 @@ from dataclasses import dataclass, field
 
 from contracts.addresses import check_address
 from runtime.http import read_drain_seconds
+from runtime.limits import Rate, read_limits
+
+# Off unless set: web has one token for everybody, and where a limit of it were reached, one sender
+# would have used up what the others need. Web bounds each sender, the gate the work at once. It is
+# for programs of an operator's own that get the token.
+LIMITS: dict[str, tuple[Rate, ...]] = {"write": (), "search": ()}
 
 
 class SettingsError(Exception):
@@ -22,6 +28,8 @@ class Settings:
     host: str
     port: int
     drain_s: float = 0.0
+    # By kind, for all that come with the token.
+    limits: Mapping[str, tuple[Rate, ...]] = field(default_factory=dict)
 
 
 def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
@@ -33,6 +41,10 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         drain_s = read_drain_seconds(environment)
     except ValueError as error:
         raise SettingsError(str(error)) from None
+    try:
+        limits = read_limits(environment.get("TICKET_LIMITS") or "", LIMITS, buckets=1)
+    except ValueError as error:
+        raise SettingsError(f"TICKET_LIMITS: {error}.") from None
     return Settings(
         database_url=required("TICKET_DATABASE_URL", environment),
         amqp_url=required("TICKET_AMQP_URL", environment),
@@ -40,6 +52,7 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         host=environment.get("TICKET_HOST", "127.0.0.1"),
         port=int(port),
         drain_s=drain_s,
+        limits=limits,
     )
 
 

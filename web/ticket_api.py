@@ -233,8 +233,8 @@ class TicketApi:
         except ValidationError as error:
             log.error("%s %s: %d cannot be understood: %s", method, path, status, error)
             raise Unavailable from error
-        # 401 is about our own token: it says no to everybody, and no reader is to blame.
-        if status >= 500 or status == HTTPStatus.UNAUTHORIZED:
+        # These are about our own token: they say no to everybody, and no reader is to blame.
+        if status >= 500 or status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.TOO_MANY_REQUESTS):
             log.warning("%s %s: %s", method, path, problem.to_json())
             raise Unavailable
         raise ApiError(problem)

@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from runtime.limits import Rate
 from ticket_svc.settings import SettingsError, read_settings
 
 GOOD = {
@@ -29,6 +30,18 @@ def test_missing_variable_is_named(name):
 def test_port_must_be_a_port(port):
     with pytest.raises(SettingsError, match="TICKET_PORT"):
         read_settings(GOOD | {"TICKET_PORT": port})
+
+
+def test_limits_of_the_token_are_off_unless_set():
+    assert not read_settings(GOOD).limits
+    some = read_settings(GOOD | {"TICKET_LIMITS": "write=600:6000"}).limits
+    assert some == {"write": (Rate(600, 6_000),)}
+
+
+@pytest.mark.parametrize("limits", ["on", "write", "write=1:1/1:1", "read=1:1", "write=0:1"])
+def test_limits_must_be_figures_of_a_kind(limits):
+    with pytest.raises(SettingsError, match="TICKET_LIMITS"):
+        read_settings(GOOD | {"TICKET_LIMITS": limits})
 
 
 @pytest.mark.parametrize("arguments", [[], ["migrate"], ["nonsense"]])
