@@ -99,7 +99,6 @@ class Gate:
         """
         if request.path.startswith(self._free):
             return await handler(request)
-        # Before it takes a place: a body that comes slowly must not hold one.
         await read_body(request)
         caller = self._caller(request)
         if not await self._turns.take(caller, WAIT_SECONDS):
@@ -171,7 +170,10 @@ def read_drain_seconds(environment: Mapping[str, str]) -> float:
 
 
 async def read_body(request: web.Request) -> None:
-    """Wait for a request's body, which is kept; raises as `Gate.serve`."""
+    """Wait until the body is here, before the request takes a place: a slow one must not hold it.
+
+    Raises HTTPRequestTimeout after BODY_SECONDS, and HTTPRequestEntityTooLarge.
+    """
     try:
         async with asyncio.timeout(BODY_SECONDS):
             await request.read()

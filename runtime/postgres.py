@@ -50,7 +50,6 @@ SERVER_SAYS_NO: Final = {
     "53300": "it has too many connections",
     "55000": "it is in a state that allows no such work, as during recovery",
     "55006": "it is in use by an operator",
-    "55P03": "others held a lock for too long",
     "57": "it is stopping or starting, or an operator intervened",
     "57014": "it cancelled a statement",  # services set no time limit of the server's own
     "58": "its machine failed",
@@ -61,7 +60,7 @@ SERVER_SAYS_NO: Final = {
 # long unless a write succeeds; waiting consumers repeat theirs sooner.
 REFUSAL_SECONDS = 5.0
 # What concerns one session or one moment only, and tells nothing of the next.
-_OF_A_MOMENT: Final = ("25P0", "26", "40", "42P05", "55P03", "57014")
+_OF_A_MOMENT: Final = ("25P0", "26", "40", "42P05", "57014")
 # A server that is there says goodbye at once. One that fell silent never does.
 CLOSE_SECONDS = 2.0
 # So long without a failure, and the log says that it is over.
@@ -73,6 +72,10 @@ class DatabaseAway(Exception):
 
     The words are for operators: they say what the server said, and hold no secret.
     """
+
+
+class Contended(DatabaseAway):
+    """Others are changing the same for too long; the server is well, and so is the session."""
 
 
 def why_away(error: BaseException) -> str | None:
@@ -153,7 +156,7 @@ class Database:
     async def acquire(self) -> AsyncIterator["Connection"]:
         """Lend a connection.
 
-        Raises DatabaseAway, and what is the fault of a statement as it is.
+        Raises DatabaseAway, Contended, and what is the fault of a statement as it is.
         """
         is_connected = False
         try:
@@ -168,6 +171,8 @@ class Database:
                     raise
                 if self._logged:
                     self._succeeded(connection)
+        except asyncpg.LockNotAvailableError as error:
+            raise Contended(f"others held a lock for too long ({error.sqlstate})") from error
         except Exception as error:
             reason = why_away(error)
             if not is_connected and isinstance(error, asyncpg.PostgresError):

@@ -11,10 +11,11 @@ from runtime.heads import name_server
 from runtime.http import HANDLER_ARGS, Gate
 from runtime.limits import Buckets
 from runtime.sessions import only_ours
+from runtime.writers import Writers
 from ticket_svc import categorised, embedded
 from ticket_svc.database import POOL_MAX_CONNECTIONS, create_pool
 from ticket_svc.keys import API_TOKEN, GATE, LIMITS, OPENAPI, POOL, RELAY, RPC, SESSIONS
-from ticket_svc.middlewares import authenticate, limit, measure, wake_relay
+from ticket_svc.middlewares import authenticate, limit, measure, row_of, wake_relay
 from ticket_svc.openapi import describe_api
 from ticket_svc.problems import answer_problems
 from ticket_svc.relay import Relay
@@ -40,6 +41,7 @@ def build_app(settings: Settings) -> web.Application:
             answer_problems,
             authenticate,
             limit,
+            Writers(row_of).serve,
             gate.serve,
             wake_relay,
         ],

@@ -17,11 +17,14 @@ ACQUIRE_SECONDS = 1.0
 COMMAND_SECONDS = 10.0
 # Below this share of common trigrams two reports are not about the same problem.
 SIMILAR_MIN_SCORE = "0.3"
+# A row that others change is worth waiting for as long as they take, not as long as they queue.
+LOCK_MILLISECONDS = 1_000
 SESSION = {
     "search_path": "tickets, extensions",
     "jit": "off",
     # Requests share the cores; starting helpers costs more than they save.
     "max_parallel_workers_per_gather": "0",
+    "lock_timeout": str(LOCK_MILLISECONDS),
     "pg_trgm.word_similarity_threshold": SIMILAR_MIN_SCORE,
 }
 

@@ -55,6 +55,19 @@ async def authenticate(request: web.Request, handler: Handler) -> web.StreamResp
     return await handler(request)
 
 
+def row_of(request: web.Request) -> str | None:
+    """Return what names the row that a request changes; None where none that is there already.
+
+    A mark of a duplicate locks a second ticket, which may be that of all other marks: they take
+    turns with each other.
+    """
+    if request.method in _READS or "id" not in request.match_info:
+        return None
+    if request.path.endswith("/duplicate_of"):
+        return "duplicate_of"
+    return "/".join(request.path.split("/")[:4])
+
+
 @web.middleware
 async def limit(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Raise Limited where a caller writes or searches more than its token may."""

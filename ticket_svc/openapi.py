@@ -144,7 +144,11 @@ def _kinds(route: Route) -> list[Kind]:
     kinds = [KIND_OF_REFUSAL[refusal] for refusal in refusals]
     if route.body is not None:
         kinds += [problems.TOO_LARGE, problems.TOO_SLOW, problems.BAD_BODY]
-    return [*kinds, problems.TOO_OFTEN, problems.UNAVAILABLE, problems.BUSY, problems.INTERNAL]
+    return [
+        *kinds,
+        *(problems.TOO_OFTEN, problems.UNAVAILABLE, problems.BUSY, problems.CONTENDED),
+        problems.INTERNAL,
+    ]
 
 
 def _reference(model: type[BaseModel]) -> dict[str, str]:

@@ -13,7 +13,8 @@ from contracts.rest import Problem
 from contracts.vocabulary import REPLIES_MAX
 from runtime.http import RETRY_AFTER_SECONDS, Busy
 from runtime.limits import Limited
-from runtime.postgres import DatabaseAway
+from runtime.postgres import Contended, DatabaseAway
+from runtime.writers import Crowded
 from ticket_svc import errors
 
 log = logging.getLogger(__name__)
@@ -103,6 +104,11 @@ TOO_OFTEN = Kind(
     "too_many_requests",
     "There were more such calls with this token than it may make; wait as Retry-After says.",
 )
+CONTENDED = Kind(
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "contended",
+    "Others are changing the same ticket at the moment; try again soon.",
+)
 INTERNAL = Kind(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", "Something went wrong here.")
 
 
@@ -134,6 +140,8 @@ async def answer_problems(request: web.Request, handler: Handler) -> web.StreamR
         return problem(BUSY, _RETRY)
     except Limited as limited:
         return problem(TOO_OFTEN, {hdrs.RETRY_AFTER: str(limited.seconds)})
+    except (Contended, Crowded):
+        return problem(CONTENDED, _RETRY)
     except web.HTTPRequestEntityTooLarge:
         return problem(TOO_LARGE)
     except web.HTTPRequestTimeout:

@@ -10,11 +10,12 @@ from bus.connection import end
 from bus.rpc_client import RpcClient
 from runtime.heads import name_server
 from runtime.http import HANDLER_ARGS, Gate
+from runtime.writers import Writers
 from web.assets import Assets
 from web.browser import know_browser
 from web.classify import Because
 from web.event_clock import EVENT_CLOCK, EventClock
-from web.forms import FORM_MAX_BYTES
+from web.forms import FORM_MAX_BYTES, row_of
 from web.forwarded import client_address, watch_for_path
 from web.fragments import Fragments
 from web.keys import ASSETS, BECAUSE, GATE, RENDERER, RPC, TICKET_API
@@ -47,7 +48,8 @@ def build_app(settings: Settings) -> web.Application:
     app = web.Application(
         middlewares=[
             *(measure, watch_for_path(), apply_preferences, answer_errors),
-            *(know_browser, limit_senders, gate.serve, require_shown_role),
+            *(know_browser, limit_senders),
+            *(Writers(row_of).serve, gate.serve, require_shown_role),
         ],
         client_max_size=FORM_MAX_BYTES,
         handler_args=HANDLER_ARGS,

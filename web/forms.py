@@ -34,6 +34,18 @@ async def read_fields(request: web.Request, most: int = FIELDS_MAX) -> list[tupl
         raise web.HTTPBadRequest from None
 
 
+def row_of(request: web.Request) -> str | None:
+    """Return what names the ticket or canned reply that a form changes, None where it is none.
+
+    To say that somebody types changes nothing.
+    """
+    is_change = request.method == hdrs.METH_POST and "id" in request.match_info
+    if not is_change or request.path.endswith("/typing"):
+        return None
+    # However the number is written.
+    return f"{request.path.split('/')[1]}/{int(request.match_info['id'])}"
+
+
 def read_number(text: str | None) -> int:
     """Return a whole number from a form or an address, 0 where there is none."""
     return int(text) if text and text.isascii() and text.isdigit() and len(text) < 20 else 0

@@ -48,6 +48,7 @@ CONNECTIONS_MAX = 200
 # Once more after a lost connection: the service was restarted, or a replica took over.
 TRIES = 2
 RETRY_SECONDS = 0.1
+CONTENDED = "contended"
 SIMILAR_TO_TEXT = 3
 SIMILAR_TO_TICKET = 5
 
@@ -70,6 +71,10 @@ class _Nothing(BaseModel):
 
 class Unavailable(Exception):
     """The ticket service cannot be reached, takes too long, or has a defect of its own."""
+
+
+class Contended(Unavailable):
+    """Others are changing the same ticket; in a moment it can be had."""
 
 
 class TicketApi:
@@ -236,7 +241,7 @@ class TicketApi:
         # These are about our own token: they say no to everybody, and no reader is to blame.
         if status >= 500 or status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.TOO_MANY_REQUESTS):
             log.warning("%s %s: %s", method, path, problem.to_json())
-            raise Unavailable
+            raise Contended if problem.code == CONTENDED else Unavailable
         raise ApiError(problem)
 
     async def _send(

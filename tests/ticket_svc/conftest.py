@@ -10,7 +10,9 @@ import pytest
 from aiohttp import ClientResponse
 from aiohttp.test_utils import TestClient, TestServer
 
+from runtime import turns
 from ticket_svc.app import build_app
+from ticket_svc.database import SESSION
 from ticket_svc.settings import Settings
 
 TOKEN = "a token for tests"
@@ -121,6 +123,13 @@ async def second_api(ticket_database_url: str, broker: Any) -> AsyncIterator[Api
     """Return another replica on the same database and broker."""
     async with serve(ticket_database_url, broker.url("ticket_svc")) as service:
         yield service
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the service wait for a ticket as long as a busy machine takes; use it before `api`."""
+    monkeypatch.setitem(SESSION, "lock_timeout", "8000")
+    monkeypatch.setattr(turns, "WAIT_SECONDS", 8.0)
 
 
 @pytest.fixture

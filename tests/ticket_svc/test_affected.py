@@ -5,6 +5,10 @@ from uuid import uuid4
 
 import pytest
 
+from runtime.writers import WRITERS_AT_ONCE
+
+pytestmark = pytest.mark.usefixtures("patient")
+
 
 async def say(api, ticket, browser=None, role="user", **arguments):
     path = f"/v1/tickets/{ticket['id']}/affected/{browser or uuid4()}"
@@ -68,7 +72,7 @@ async def meet(sql, blocked):
         async with sql.transaction():
             await sql.execute(change, ticket["id"])
             tasks = [asyncio.create_task(call) for call in calls]
-            await blocked(len(tasks))
+            await blocked(min(len(tasks), WRITERS_AT_ONCE))
         return await asyncio.gather(*tasks)
 
     return run

@@ -4,6 +4,8 @@ import asyncio
 
 import pytest
 
+pytestmark = pytest.mark.usefixtures("patient")
+
 
 async def mark(api, ticket, original, **arguments):
     path = f"/v1/tickets/{ticket['id']}/duplicate_of"

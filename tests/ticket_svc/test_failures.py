@@ -66,14 +66,15 @@ async def test_nothing_is_degraded_with_everything_there(api_with_broker):
             await asyncio.sleep(0.02)
 
 
-async def test_busy_pool_is_a_503_within_seconds(api, sql):
-    ticket = await api.open()
+@pytest.mark.usefixtures("patient")
+async def test_busy_pool_is_a_503_within_seconds(api, sql, blocked):
+    tickets = [await api.open() for _ in range(POOL_MAX_CONNECTIONS)]
     async with sql.transaction():
-        await sql.execute("SELECT FROM ticket WHERE id = $1 FOR UPDATE", ticket["id"])
-        writes = [asyncio.create_task(api.send(ticket, "x")) for _ in range(POOL_MAX_CONNECTIONS)]
-        await asyncio.sleep(0.5)
+        await sql.execute("SELECT FROM ticket FOR UPDATE")
+        writes = [asyncio.create_task(api.send(ticket, "x")) for ticket in tickets]
+        await blocked(POOL_MAX_CONNECTIONS)
         async with asyncio.timeout(2 * ACQUIRE_SECONDS):
-            await api.call("GET", f"/v1/tickets/{ticket['id']}", expect=503)
+            await api.call("GET", f"/v1/tickets/{tickets[0]['id']}", expect=503)
     assert {answer.status for answer in await asyncio.gather(*writes)} == {201}
 
 

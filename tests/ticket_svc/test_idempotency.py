@@ -5,6 +5,10 @@ from uuid import uuid4
 
 import pytest
 
+from runtime.writers import WRITERS_AT_ONCE
+
+pytestmark = pytest.mark.usefixtures("patient")
+
 
 @pytest.fixture
 def key():
@@ -58,7 +62,7 @@ async def test_simultaneous_messages_with_one_key_make_one_message(api, sql, blo
     async with sql.transaction():
         await sql.execute("SELECT FROM ticket WHERE id = $1 FOR UPDATE", ticket["id"])
         sends = [asyncio.create_task(api.send(ticket, "Hello", **key)) for _ in range(5)]
-        await blocked(5)
+        await blocked(WRITERS_AT_ONCE)
     answers = await asyncio.gather(*sends)
     assert {answer.status for answer in answers} == {201}
     assert len({answer.body["id"] for answer in answers}) == 1

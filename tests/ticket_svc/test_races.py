@@ -4,7 +4,10 @@ import asyncio
 
 import pytest
 
+from runtime.writers import WRITERS_AT_ONCE
 from ticket_svc.app import REQUESTS_AT_ONCE
+
+pytestmark = pytest.mark.usefixtures("patient")
 
 
 @pytest.fixture
@@ -15,7 +18,7 @@ async def held(api, sql, blocked):
         async with sql.transaction():
             await sql.execute("SELECT FROM ticket WHERE id = $1 FOR UPDATE", ticket["id"])
             tasks = [asyncio.create_task(call) for call in calls]
-            await blocked(len(tasks))
+            await blocked(min(len(tasks), WRITERS_AT_ONCE))
         return await asyncio.gather(*tasks)
 
     return run

@@ -13,6 +13,7 @@ from markupsafe import Markup, escape
 from runtime.heads import Answer
 from runtime.http import RETRY_AFTER_SECONDS, Busy
 from runtime.limits import Limited
+from runtime.writers import Crowded
 from web.filters import label
 from web.forms import read_form
 from web.i18n import CATALOGS, N_, Language, ngettext
@@ -25,12 +26,15 @@ from web.render import Page, html_response, page_response, partial, wants_fragme
 from web.role import NoRole, NotHelpdesk, OtherRole, find_role
 from web.security import HEADERS, CrossSite, require_same_site
 from web.settings import Kind
-from web.ticket_api import ApiError, Unavailable
+from web.ticket_api import ApiError, Contended, Unavailable
 
 log = logging.getLogger(__name__)
 
 AWAY = N_("Tickets cannot be reached at the moment. Please try again in a minute.")
 BUSY = N_("Very many people are here at the moment. Please try again in a few seconds.")
+CONTENDED = N_(
+    "Many people are changing this ticket at the moment. Please try again in a few seconds."
+)
 SENTENCES = {
     400: N_("This address or form cannot be read."),
     403: N_("This page is for helpdesk only."),
@@ -104,6 +108,8 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
         return response
     except Busy:
         return await _not_done(request, 503, _(BUSY))
+    except (Contended, Crowded):
+        return await _not_done(request, 503, _(CONTENDED))
     except Unavailable:
         return await _not_done(request, 503, _(AWAY))
     except ApiError as error:
