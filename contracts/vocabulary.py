@@ -71,6 +71,9 @@ class Language(StrEnum):
 
 DESCRIPTION_MAX_CHARACTERS = 10_000
 MESSAGE_MAX_CHARACTERS = 5_000
+# More than anybody reads. Helpdesk has some left when users have used up theirs: to answer, and to
+# say where things go on.
+MESSAGES_MAX = {Role.USER: 2_000, Role.HELPDESK: 2_100}
 REPLY_TITLE_MAX_CHARACTERS = 80
 REPLIES_MAX = 200
 SEARCH_MAX_CHARACTERS = 200

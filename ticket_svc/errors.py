@@ -62,6 +62,10 @@ class TicketClosed(Refused):
     """A closed ticket is read-only."""
 
 
+class ThreadFull(Refused):
+    """A ticket holds as many messages as anybody reads."""
+
+
 class WrongStep(Refused):
     """The status moves one step at a time, forward only."""
 

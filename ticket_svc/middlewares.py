@@ -59,9 +59,13 @@ def row_of(request: web.Request) -> str | None:
     """Return what names the row that a request changes; None where none that is there already.
 
     A mark of a duplicate locks a second ticket, which may be that of all other marks: they take
-    turns with each other.
+    turns with each other. So do canned replies, whose table is locked.
     """
-    if request.method in _READS or "id" not in request.match_info:
+    if request.method in _READS:
+        return None
+    if request.path.startswith("/v1/replies"):
+        return "replies"
+    if "id" not in request.match_info:
         return None
     if request.path.endswith("/duplicate_of"):
         return "duplicate_of"

@@ -46,6 +46,11 @@ KIND_OF_REFUSAL: dict[type[errors.Refused], Kind] = {
     errors.TicketClosed: Kind(
         HTTPStatus.CONFLICT, "ticket_closed", "This ticket was closed and takes no change any more."
     ),
+    errors.ThreadFull: Kind(
+        HTTPStatus.CONFLICT,
+        "thread_full",
+        "This ticket takes no more messages; open a new one about what is left.",
+    ),
     errors.WrongStep: Kind(
         HTTPStatus.CONFLICT, "wrong_step", "A ticket moves from open to active to closed."
     ),

@@ -34,6 +34,7 @@ from ticket_svc.errors import (
     NoSuchReply,
     Refused,
     Stale,
+    ThreadFull,
     TicketClosed,
     TitleTaken,
     TooManyReplies,
@@ -135,7 +136,7 @@ REST = (
     Route(
         "POST", "/v1/tickets/{id}/messages", handlers.send_message, "Put a message under a ticket",
         Message, 201, body=SendMessage, headers=(IDEMPOTENCY_KEY,),
-        refusals=(TicketClosed, KeyReused),
+        refusals=(TicketClosed, ThreadFull, KeyReused),
     ),
     Route(
         "GET", "/v1/tickets/{id}/history", handlers.list_history, "Who did what to a ticket, when",

@@ -13,7 +13,7 @@ import asyncpg
 from contracts.fields import ID_MAX
 from contracts.rest import HistoryItem, Message, Ticket
 from contracts.topology import EVENT_OF_ACTION, RPC_CLASSIFY, RPC_EMBED
-from contracts.vocabulary import Action, Category, CategorySource, Role, Status
+from contracts.vocabulary import MESSAGES_MAX, Action, Category, CategorySource, Role, Status
 from ticket_svc.database import Connection
 from ticket_svc.errors import NotFound, unknown_ticket
 
@@ -278,8 +278,8 @@ async def insert_message(
     key: UUID | None,
     request_hash: bytes | None,
 ) -> Message | None:
-    """Put a message under a ticket; None where there is none that is not closed, or for a key
-    seen before. A user's lets the ticket wait for helpdesk, and helpdesk's ends that.
+    """Put a message under a ticket; None where there is none that is not closed and has room, or
+    for a key seen before. A user's lets the ticket wait for helpdesk, and helpdesk's ends that.
     """
     action = Action.MESSAGE_SENT
     try:
@@ -289,7 +289,7 @@ async def insert_message(
                 UPDATE ticket SET messages = messages + 1, {_NEXT_VERSION},
                        waiting_since = CASE WHEN $1 = 'user'
                            THEN coalesce(waiting_since, greatest(modified_at, now())) END
-                 WHERE id = $6 AND status <> 'closed'
+                 WHERE id = $6 AND status <> 'closed' AND messages < $10
                 RETURNING {TICKET_COLUMNS}
             ), sent AS (
                 INSERT INTO message (ticket_id, author, body, sent_at, idempotency_key,
@@ -313,6 +313,7 @@ async def insert_message(
             body,
             key,
             request_hash,
+            MESSAGES_MAX[role],
         )
     except asyncpg.UniqueViolationError as error:
         if error.constraint_name != "message_sent_once":

@@ -20,7 +20,7 @@ from contracts.rest import (
     Ticket,
     TicketPage,
 )
-from contracts.vocabulary import EVERY_CATEGORY, Category, Role, Status
+from contracts.vocabulary import EVERY_CATEGORY, MESSAGES_MAX, Category, Role, Status
 from runtime.postgres import Database
 from ticket_svc import found, search, store
 from ticket_svc.cursor import Cursor
@@ -31,6 +31,7 @@ from ticket_svc.errors import (
     Invalid,
     KeyReused,
     Stale,
+    ThreadFull,
     TicketClosed,
     WrongStep,
     bad_field,
@@ -238,7 +239,7 @@ async def send_message(
 ) -> Message:
     """Put a message under a ticket; the same key again answers the same message.
 
-    Raises NotFound, TicketClosed, and KeyReused where the key came with another message.
+    Raises NotFound, TicketClosed, ThreadFull, and KeyReused where the key came with another one.
     """
     request_hash = _hash("message", str(ticket_id), role, message.body) if key else None
     async with pool.acquire() as connection:
@@ -253,7 +254,16 @@ async def send_message(
                 raise KeyReused(_KEY_ERROR)
             return sent
         ticket = await store.fetch_ticket(connection, ticket_id)
-    raise closed_to(role, ticket)
+    if ticket.status is Status.CLOSED:
+        raise closed_to(role, ticket)
+    raise ThreadFull(
+        bad_field(
+            "body",
+            "thread_full",
+            "does not fit: a ticket holds at most {max} messages",
+            max=MESSAGES_MAX[role],
+        )
+    )
 
 
 async def list_messages(pool: Database, role: Role, ticket_id: int, query: ThreadQuery) -> Messages:

@@ -35,15 +35,16 @@ async def read_fields(request: web.Request, most: int = FIELDS_MAX) -> list[tupl
 
 
 def row_of(request: web.Request) -> str | None:
-    """Return what names the ticket or canned reply that a form changes, None where it is none.
+    """Return what names the ticket that a form changes, or the canned replies; None for no such.
 
     To say that somebody types changes nothing.
     """
-    is_change = request.method == hdrs.METH_POST and "id" in request.match_info
-    if not is_change or request.path.endswith("/typing"):
+    if request.method != hdrs.METH_POST or request.path.endswith("/typing"):
         return None
+    if request.path.startswith("/replies"):
+        return "replies"
     # However the number is written.
-    return f"{request.path.split('/')[1]}/{int(request.match_info['id'])}"
+    return str(int(request.match_info["id"])) if "id" in request.match_info else None
 
 
 def read_number(text: str | None) -> int:

@@ -20,6 +20,10 @@ PROBLEMS = {
     "invalid": N_("Something in the form is missing or not usable."),
     "not_found": N_("There is no such ticket. Check its number."),
     "stale": N_("The ticket was changed since you read it."),
+    "thread_full": N_(
+        "This ticket holds as many messages as a ticket takes. Please report what is left as a new "
+        "problem, and name this ticket in it."
+    ),
     "ticket_closed": N_("This ticket was closed and takes no change any more."),
     "too_large": N_("That is more than a form may hold."),
     "too_many_replies": N_("There are as many replies as people can choose from."),

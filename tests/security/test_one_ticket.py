@@ -9,6 +9,7 @@ import asyncpg
 import pytest
 
 from contracts.rest import Ticket
+from contracts.vocabulary import MESSAGES_MAX, Role
 from tests.conftest import Stack
 from tests.security.conftest import Answer, Rest
 from tests.ticket_svc.conftest import wait_for_blocked
@@ -86,3 +87,25 @@ async def test_who_has_to_come_back_is_told_so_and_keeps_the_text(
     assert int(seen.headers["Retry-After"]) > 0
     assert "Many people are changing this ticket at the moment." in seen.text
     assert ("Your text is still here." if htmx else "Typed with care") in seen.text
+
+
+@pytest.mark.parametrize("htmx", [False, True])
+async def test_a_thread_that_is_full_says_what_to_do_and_the_text_becomes_a_report(
+    user: Person, api: Api, sql: Sql, htmx: bool
+) -> None:
+    ticket = await api.open("Everybody writes here")
+    await sql.execute(
+        "UPDATE ticket SET messages = $2, version = $2 + 1 WHERE id = $1",
+        ticket.id,
+        MESSAGES_MAX[Role.USER],
+    )
+    path = f"/tickets/{ticket.id}/messages"
+    seen = await user.send(path, htmx=htmx, text="Typed with care", key="")
+    assert seen.status == 409
+    assert "Please report what is left as a new problem" in seen.text
+    if htmx:
+        assert "Your text is still here." in seen.text
+        return
+    assert 'action="/tickets"' in seen.html
+    assert "Report problem" in seen.text
+    assert "Typed with care" in seen.text

@@ -1,6 +1,11 @@
 """Messages form a thread under a ticket that is not closed; each is a change of its ticket."""
 
+import asyncio
+
 import pytest
+
+from contracts.vocabulary import MESSAGES_MAX, Role
+from runtime.turns import WRITERS_AT_ONCE
 
 
 async def test_message_joins_the_thread_and_modifies_the_ticket(api):
@@ -73,3 +78,62 @@ async def test_a_part_that_cannot_be_is_refused_with_the_field(api, part, query)
     answer = await api.call("GET", f"/v1/tickets/{ticket['id']}/{part}?{query}")
     assert (answer.status, answer.body["code"]) == (422, "invalid")
     assert [bad["field"] for bad in answer.body["errors"]] == [query.split("=")[0]]
+
+
+@pytest.fixture
+def filled(sql):
+    """Return a function that has a ticket hold so many messages that only `room` are left."""
+
+    async def fill(ticket, role, room):
+        n = MESSAGES_MAX[role] - room
+        await sql.execute(
+            "UPDATE ticket SET messages = $2, version = $2 + 1 WHERE id = $1", ticket["id"], n
+        )
+
+    return fill
+
+
+@pytest.mark.usefixtures("patient")
+@pytest.mark.parametrize("role", Role)
+async def test_the_last_message_that_fits_is_sent_once_however_many_come_together(
+    api, sql, blocked, filled, role
+):
+    ticket = await api.open()
+    await filled(ticket, role, room=2)
+    async with sql.transaction():
+        await sql.execute("SELECT FROM ticket WHERE id = $1 FOR UPDATE", ticket["id"])
+        sends = [asyncio.create_task(api.send(ticket, f"{n}", role=role)) for n in range(6)]
+        await blocked(WRITERS_AT_ONCE)
+    answers = await asyncio.gather(*sends)
+    assert sorted(answer.status for answer in answers) == [201, 201, 409, 409, 409, 409]
+    assert (await api.get(ticket["id"]))["messages"] == MESSAGES_MAX[role]
+    for answer in answers:
+        if answer.status == 409:
+            [error] = answer.body["errors"]
+            assert answer.body["code"] == "thread_full"
+            assert (error["field"], error["code"]) == ("body", "thread_full")
+            assert error["params"] == {"max": MESSAGES_MAX[role]}
+
+
+async def test_helpdesk_can_still_answer_where_users_have_filled_a_thread(api, filled):
+    ticket = await api.open()
+    await filled(ticket, Role.USER, room=0)
+    assert (await api.send(ticket, "One more")).status == 409
+    assert (await api.send(ticket, "We go on in ticket 7", role="helpdesk")).status == 201
+
+
+async def test_a_message_that_was_sent_is_so_in_a_full_thread_too(api, filled):
+    ticket = await api.open()
+    key = {"Idempotency-Key": "00000000-0000-4000-8000-000000000001"}
+    first = await api.send(ticket, "Sent", **key)
+    await filled(ticket, Role.USER, room=0)
+    again = await api.send(ticket, "Sent", **key)
+    assert (again.status, again.body) == (201, first.body)
+
+
+async def test_a_closed_full_thread_is_closed(api, filled):
+    ticket = await api.open()
+    await filled(ticket, Role.HELPDESK, room=0)
+    await api.close(ticket)
+    for role in Role:
+        assert (await api.send(ticket, "x", role=role)).body["code"] == "ticket_closed"
