@@ -57,14 +57,15 @@ class Fragments:
         return partial(f"t{ticket.id}", html, "outerMorph")
 
     def facts(self, ticket: Ticket, variant: Variant) -> str:
-        """Return by what a list decides whether it would show the ticket, as JSON."""
-        facts = {
-            "id": ticket.id,
-            "status": ticket.status,
-            "category": ticket.category or "none",
-            "opened_at": format_instant(ticket.opened_at),
-            "title": "" if is_hidden(ticket, variant) else title(ticket.description),
-        }
+        """Return by what a list decides whether it would show the ticket, as JSON.
+
+        Of a closed one users get no more than that: no list of theirs shows it.
+        """
+        facts: dict[str, str | int] = {"id": ticket.id, "status": ticket.status}
+        if not is_hidden(ticket, variant):
+            facts["category"] = ticket.category or "none"
+            facts["opened_at"] = format_instant(ticket.opened_at)
+            facts["title"] = title(ticket.description)
         return json.dumps(facts, ensure_ascii=False)
 
     async def load_counts(self) -> Counts:
@@ -119,5 +120,5 @@ class Fragments:
 
 
 def is_hidden(ticket: Ticket, variant: Variant) -> bool:
-    """Tell whether the words of a ticket are not for the reader."""
+    """Tell whether the reader learns of a ticket no more than that it was closed, and when."""
     return variant.role is Role.USER and ticket.status is Status.CLOSED

@@ -26,6 +26,7 @@ from bus.rpc import RpcError, reasons
 from contracts.messages import Event
 from contracts.rest import Ticket
 from contracts.topology import EXCHANGE_TICKETS, WEB_LIVE_PREFIX
+from contracts.vocabulary import Role, Status
 from web.event_clock import EventClock
 from web.forwarded import client_address
 from web.fragments import Fragments
@@ -53,14 +54,20 @@ class Change:
 
     id: int
     ticket: Ticket
+    # Users hear of a closing, and of nothing that happens to a closed ticket.
+    id_for_users: int
     _messages: dict[Variant, str] = field(default_factory=dict)
+
+    def id_for(self, variant: Variant) -> int:
+        """Return the id of the event that tells the variant all that it may know."""
+        return self.id_for_users if variant.role is Role.USER else self.id
 
     def text(self, fragments: Fragments, variant: Variant) -> str:
         """Return the change as server-sent events, rendered the first time."""
         if variant not in self._messages:
             row = fragments.row(self.ticket, variant)
             facts = fragments.facts(self.ticket, variant)
-            text = message(row, event_id=self.id) + message(facts, event="ticket")
+            text = message(row, event_id=self.id_for(variant)) + message(facts, event="ticket")
             self._messages[variant] = text
         return self._messages[variant]
 
@@ -175,7 +182,9 @@ class Live:
     def _is_missed(self, change: Change, stream: Stream) -> bool:
         if not stream.topic.is_concerned(change.ticket.id):
             return False
-        return change.ticket.version > stream.seen if stream.seen else change.id > stream.position
+        if stream.seen:
+            return change.ticket.version > stream.seen
+        return change.id_for(stream.variant) > stream.position
 
     async def _session(self, channel: AbstractChannel) -> None:
         await require_right_to_publish(channel)
@@ -213,11 +222,16 @@ class Live:
             # It came late; users may not read any more what it says.
             self._kept[ticket.id] = known
             return
-        change = self._kept[ticket.id] = Change(self.clock.next_id(), ticket)
+        event_id = self.clock.next_id()
+        was_closed = known and known.ticket.status is Status.CLOSED
+        id_for_users = known.id_for_users if known and was_closed else event_id
+        change = self._kept[ticket.id] = Change(event_id, ticket, id_for_users)
         if len(self._kept) > KEPT_TICKETS:
             _, oldest = self._kept.popitem(last=False)
             self._complete_since = oldest.id
         for variant in self.streams.variants(LIST):
+            if change.id_for(variant) != event_id:
+                continue
             text = change.text(self._fragments, variant) + self._ping(LIST, variant)
             self.streams.send(LIST, variant, text)
         for topic in self.streams.topics():

@@ -117,6 +117,21 @@ async def test_the_list_says_what_is_new_and_moves_nothing(open_page: OpenPage, 
     await expect(news).to_have_text("1 new – show", timeout=SOON_MS)
 
 
+async def test_a_ticket_that_was_closed_is_no_news_to_users(open_page: OpenPage, api: Api) -> None:
+    category = "services_complaints"
+    page = await open_page("user", f"/tickets?status=all&category={category}")
+    news = page.locator("#news")
+    await expect(news).to_have_text("Refresh")
+    ticket = await api.open("Closed soon", category=category)
+    await expect(news).to_have_text("1 new – show", timeout=SOON_MS)
+    await api.move(ticket.id, "active", "closed")
+    await api.open("Fresh", category=category)
+    await api.open("Fresh too", category=category)
+    await expect(news).to_have_text("2 new – show", timeout=SOON_MS)
+    await api.open("Fresh three", category=category)
+    await expect(news).to_have_text("3 new – show", timeout=SOON_MS)
+
+
 async def test_a_late_category_appears(open_page: OpenPage, api: Api) -> None:
     ticket = await api.open("The projector in room B204 shows no picture", category=None)
     page = await open_page("user", f"/tickets/{ticket.id}")

@@ -13,6 +13,7 @@ from uuid import uuid4
 from aiohttp import web
 from markupsafe import Markup
 
+from contracts.fields import VERSION_MAX
 from contracts.rest import HistoryItem, SimilarTicket, Ticket
 from contracts.rest import Reply as CannedReply
 from contracts.vocabulary import Action, Category, Role, Status
@@ -160,11 +161,14 @@ class EarlierPage(Page):
 
 @dataclass(frozen=True, kw_only=True)
 class ClosedPage(Page):
-    """What users learn of a closed ticket; what changes in it is not for them, nor its version."""
+    """What users learn of a closed ticket; what changes in it is not for them, nor its version.
+
+    No other follows what they see.
+    """
 
     ticket_id: int
     closed_at: datetime
-    version: int = 0
+    version: int = VERSION_MAX
 
 
 async def load_page(app: web.Application, role: Role, ticket_id: int) -> TicketPage:

@@ -137,7 +137,8 @@
   // Whether the list, asked for again, would have a row that it does not have now. Of a search only
   // titles can be compared.
   function wouldShow({ id, status, category, opened_at: openedAt, title }) {
-    if (document.getElementById(`t${id}`)) return false;
+    // Of a closed ticket users hear no more than that.
+    if (document.getElementById(`t${id}`) || !category) return false;
     const query = new URLSearchParams(location.search);
     const wanted = (name, otherwise) => query.getAll(name).filter(Boolean).concat(
       query.get(name) ? [] : otherwise);
@@ -162,8 +163,7 @@
   // their coming only those are known to be new that came after all that are shown.
   function oldestShown() {
     if (!document.querySelector("#more-link[href]")) return 0;
-    const rows = document.querySelectorAll("#rows [data-version]");
-    const ids = [...rows].map((row) => Number(row.id.slice(1)));
+    const ids = rows().map((row) => Number(row.id.slice(1)));
     return new URLSearchParams(location.search).get("sort") ? Math.max(...ids) : Math.min(...ids);
   }
 
