@@ -11,7 +11,7 @@ from tqdm import tqdm  # type: ignore[import-untyped]
 from analytics_svc.app import PROJECTION, REPORTS, WORKERS, serve
 from analytics_svc.database import connect
 from analytics_svc.rebuild import ExportFailed, TicketApi, rebuild
-from analytics_svc.settings import BROKER, DATABASE, TICKET_API, SettingError, Settings
+from analytics_svc.settings import BROKER, DATABASE, EVENTS, TICKET_API, SettingError, Settings
 from runtime.listening import CannotListen
 from runtime.logs import start_logging
 from runtime.postgres import DatabaseAway
@@ -59,7 +59,7 @@ def _run(arguments: argparse.Namespace) -> int:
             asyncio.run(serve(Settings.read(os.environ, DATABASE | BROKER), [arguments.name]))
         case command:
             names = [command] if command else list(WORKERS)
-            settings = Settings.read(os.environ, DATABASE | BROKER | TICKET_API)
+            settings = Settings.read(os.environ, DATABASE | BROKER | TICKET_API | EVENTS)
             asyncio.run(serve(settings, names))
     return 0
 

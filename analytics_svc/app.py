@@ -46,7 +46,8 @@ class Worker(Protocol):
 
 def _projection(pool: Database, settings: Settings) -> Worker:
     api = TicketApi(settings.ticket_api_url, settings.ticket_api_token)
-    return Projection(pool, partial(build_if_needed, pool, api, settings.timezone))
+    build = partial(build_if_needed, pool, api, settings.timezone)
+    return Projection(pool, build, settings.events_keys)
 
 
 def _unclosed(pool: Database, _: Settings) -> Worker:

@@ -5,6 +5,7 @@ Idempotent by version, in any order, from any number of replicas at once.
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from functools import partial
 from zoneinfo import ZoneInfo
 
 from aio_pika.abc import AbstractIncomingMessage
@@ -18,6 +19,7 @@ from analytics_svc.store import NotBuilt
 from bus.consumer import BatchConsumer
 from bus.link import Link
 from bus.rpc import reasons
+from bus.signatures import Keys, check_event
 from contracts.messages import Event
 from contracts.topology import ANALYTICS_TICKETS
 from runtime.postgres import Database, DatabaseAway
@@ -37,12 +39,12 @@ LAG_SECONDS = Histogram(
 class Projection:
     """Fills the read model with `build` where that is needed, then follows the events."""
 
-    def __init__(self, pool: Database, build: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, pool: Database, build: Callable[[], Awaitable[None]], keys: Keys) -> None:
         self._pool = pool
         self._build = build
         self._consumer = BatchConsumer(
             ANALYTICS_TICKETS,
-            decode,
+            partial(decode, keys),
             self._take,
             transient=(DatabaseAway, NotBuilt),
             batch=BATCH_EVENTS,
@@ -86,8 +88,9 @@ async def take(pool: Database, events: list[Event]) -> int:
         return await store.apply(connection, built.generation, states)
 
 
-def decode(message: AbstractIncomingMessage) -> Event:
+def decode(keys: Keys, message: AbstractIncomingMessage) -> Event:
     """Return the event; raises ValueError with each bad field and its reason."""
+    check_event("analytics_svc", keys, message, message.body)
     try:
         return Event.model_validate_json(message.body)
     except ValidationError as error:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from bus.signatures import Keys, read_keys
 from contracts.addresses import check_address
 
 TIMEZONE_DEFAULT: Final = "Europe/Rome"
@@ -14,6 +15,8 @@ PORT_DEFAULT: Final = "8083"
 DATABASE: Final = frozenset({"ANALYTICS_DATABASE_URL"})
 BROKER: Final = frozenset({"ANALYTICS_AMQP_URL"})
 TICKET_API: Final = frozenset({"TICKET_API_URL", "TICKET_API_TOKEN"})
+EVENTS_KEY: Final = "ANALYTICS_EVENTS_KEY"
+EVENTS: Final = frozenset({EVENTS_KEY})
 
 
 class SettingError(Exception):
@@ -28,6 +31,7 @@ class Settings:
     amqp_url: str = field(repr=False)
     ticket_api_url: str
     ticket_api_token: str = field(repr=False)
+    events_keys: Keys = field(repr=False)
     timezone: str
     host: str
     port: int | None
@@ -43,6 +47,7 @@ class Settings:
             amqp_url=values.get("ANALYTICS_AMQP_URL", ""),
             ticket_api_url=values.get("TICKET_API_URL", "").rstrip("/"),
             ticket_api_token=values.get("TICKET_API_TOKEN", ""),
+            events_keys=_keys(values[EVENTS_KEY]) if EVENTS_KEY in needed else (),
             timezone=_timezone(environ.get("CAMPUS_TIMEZONE") or TIMEZONE_DEFAULT),
             host=environ.get("ANALYTICS_HOST") or HOST_DEFAULT,
             port=_port(environ.get("ANALYTICS_PORT", PORT_DEFAULT)),
@@ -52,6 +57,13 @@ class Settings:
 def _checked(name: str, value: str) -> str:
     try:
         return check_address(name, value)
+    except ValueError as error:
+        raise SettingError(str(error)) from None
+
+
+def _keys(text: str) -> Keys:
+    try:
+        return read_keys(EVENTS_KEY, text)
     except ValueError as error:
         raise SettingError(str(error)) from None
 

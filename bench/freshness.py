@@ -6,6 +6,7 @@ import time
 from contextlib import suppress
 from datetime import UTC, datetime
 from random import Random
+from typing import Any
 
 import aio_pika
 import aiohttp
@@ -18,6 +19,7 @@ from bench.processes import cpu_ms
 from bench.scale_export import FIRST_ID
 from bench.subjects import RPC_TIMEOUT_SECONDS
 from bus.rpc_client import RpcClient
+from bus.signatures import read_keys, sign_event
 from contracts.messages import Event
 from contracts.reports import ActiveReport, ActiveRequest
 from contracts.rest import Ticket
@@ -140,6 +142,7 @@ async def measure_projection() -> str:
 async def _publish(first: int) -> None:
     """Publish that tickets were opened, and then that work on each has started."""
     chance = Random(7)
+    keys = read_keys("ANALYTICS_EVENTS_KEY", os.environ["ANALYTICS_EVENTS_KEY"])
     now = datetime.now(UTC)
     async with await aio_pika.connect(admin_url()) as connection:
         channel = await connection.channel(publisher_confirms=False)
@@ -159,4 +162,11 @@ async def _publish(first: int) -> None:
                     messages=0,
                 )
                 body = Event(ticket=ticket).model_dump_json().encode()
-                await channel.default_exchange.publish(aio_pika.Message(body), ANALYTICS_TICKETS)
+                message_id = f"{ticket.id}.{version}"
+                headers: dict[str, Any] = {
+                    **sign_event({"analytics_svc": keys}, "ticket.opened", message_id, body)
+                }
+                message = aio_pika.Message(
+                    body, type="ticket.opened", message_id=message_id, headers=headers
+                )
+                await channel.default_exchange.publish(message, ANALYTICS_TICKETS)

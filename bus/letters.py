@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 from pydantic import BaseModel, ValidationError
 
 from bus.rpc import RpcError, decode_reply, decode_request, reasons
+from bus.signatures import MISSING, header
 from contracts.messages import (
     Classification,
     ClassifyRequest,
@@ -134,17 +135,27 @@ class _Reader(NamedTuple):
     decode: Callable[[Letter], object]
 
 
-def _event(letter: Letter) -> object:
+def _event(consumer: str, letter: Letter) -> object:
+    # Whether it is the right one, only who has the key can tell, and its log does.
+    if header(consumer) not in letter.headers:
+        raise ValueError(MISSING)
     return Event.model_validate_json(letter.body)
 
 
+def _asked_about(letter: Letter) -> str:
+    name, _, _ = (letter.properties.correlation_id or "").rpartition(".")
+    if not name:
+        raise ValueError(MISSING)
+    return name
+
+
 def _category(letter: Letter) -> object:
-    ticket_of(letter.properties.correlation_id)
+    ticket_of(_asked_about(letter))
     return decode_reply(letter.body, Classification)
 
 
 def _vector(letter: Letter) -> object:
-    description_of(letter.properties.correlation_id)
+    description_of(_asked_about(letter))
     return decode_reply(letter.body, Embedding)
 
 
@@ -155,8 +166,8 @@ def _request(request_type: type[BaseModel], letter: Letter) -> object:
 
 
 _READERS: Final = {
-    ANALYTICS_TICKETS: _Reader("analytics_svc", _event),
-    CLASSIFIER_CORRECTIONS: _Reader("classifier_svc", _event),
+    ANALYTICS_TICKETS: _Reader("analytics_svc", partial(_event, "analytics_svc")),
+    CLASSIFIER_CORRECTIONS: _Reader("classifier_svc", partial(_event, "classifier_svc")),
     TICKET_CATEGORISED: _Reader("ticket_svc", _category),
     TICKET_EMBEDDED: _Reader("ticket_svc", _vector),
     RPC_CLASSIFY: _Reader("classifier_svc", partial(_request, ClassifyRequest)),

@@ -23,6 +23,7 @@ from bus.rpc import (
     encode_result,
     reasons,
 )
+from bus.signatures import Forged, Properties
 
 log = logging.getLogger(__name__)
 
@@ -167,16 +168,22 @@ class RpcService(Generic[RequestT]):
 class EventService(Generic[EventT]):
     """Takes events with `handle`, which must be idempotent: they come again after a loss.
 
-    Where it raises Wait the events are kept. What is no event, and what alone makes `handle` fail,
+    `check` raises Forged where an event does not come from the ticket service. Where `handle`
+    raises Wait the events are kept. What is no event, and what alone makes `handle` fail,
     becomes a dead letter.
     """
 
     def __init__(
-        self, queue: str, event_type: type[EventT], handle: Callable[[Sequence[EventT]], Any]
+        self,
+        queue: str,
+        event_type: type[EventT],
+        handle: Callable[[Sequence[EventT]], Any],
+        check: Callable[[Properties, bytes], None],
     ) -> None:
         self.queue = queue
         self._event_type = event_type
         self._handle = handle
+        self._check = check
 
     def work(self, channels: Channels, batch: list[Delivery]) -> None:
         """Take a batch, or what of it can be taken."""
@@ -184,10 +191,13 @@ class EventService(Generic[EventT]):
         good: list[Delivery] = []
         for delivery in batch:
             try:
+                self._check(delivery.properties, delivery.body)
                 events.append(self._event_type.model_validate_json(delivery.body))
                 good.append(delivery)
             except ValidationError as error:
                 refuse(channels, self.queue, delivery, reasons(error))
+            except Forged as error:
+                refuse(channels, self.queue, delivery, str(error))
         if not good:
             return
         try:

@@ -1,8 +1,9 @@
 """The service: `python -m classifier_svc` answers until SIGTERM or Ctrl-C.
 
-`CLASSIFIER_AMQP_URL` is the broker; `CLASSIFIER_DATA_DIR` keeps corrections and promoted models;
-with `CLASSIFIER_METRICS_PORT` it serves health and Prometheus metrics on `CLASSIFIER_METRICS_HOST`
-(127.0.0.1 unless told). Run more of them, with the same folder, to answer more.
+`CLASSIFIER_AMQP_URL` is the broker; `CLASSIFIER_EVENTS_KEY` is what events for it are signed with;
+`CLASSIFIER_DATA_DIR` keeps corrections and promoted models; with `CLASSIFIER_METRICS_PORT` it
+serves health and Prometheus metrics on `CLASSIFIER_METRICS_HOST` (127.0.0.1 unless told). Run more
+of them, with the same folder, to answer more.
 """
 
 import logging
@@ -45,7 +46,7 @@ def main() -> int:
     models = Models(settings.data / MODELS_FOLDER, space)
     corrections = Corrections(settings.data / CORRECTIONS_FILE)
     answers = Answers(models, space, corrections, settings.zone)
-    server = PikaServer(settings.amqp_url, "classifier_svc", answers.services())
+    server = PikaServer(settings.amqp_url, "classifier_svc", answers.services(settings.events_keys))
     for number in (signal.SIGTERM, signal.SIGINT):
         # Only a flag is set here: what is in work is answered before the connection closes.
         signal.signal(number, lambda *_: server.stop())

@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 from zoneinfo import ZoneInfo
 
 from prometheus_client import Counter, Info
 
 from bus.pika_services import EventService, RpcService, Service, Wait
 from bus.rpc import RpcError
+from bus.signatures import Keys, check_event
 from classifier_svc import encoder
 from classifier_svc.corrections import (
     Correction,
@@ -51,12 +53,13 @@ class Answers:
         self._zone = zone
         self._current()
 
-    def services(self) -> list[Service]:
-        """Return one service a queue."""
+    def services(self, keys: Keys) -> list[Service]:
+        """Return one service a queue; events are signed with one of the keys."""
+        check = partial(check_event, "classifier_svc", keys)
         services: list[Service] = [
             RpcService(RPC_CLASSIFY, ClassifyRequest, self.classify),
             RpcService(RPC_CORRECTIONS, CorrectionsRequest, self.report),
-            EventService(CLASSIFIER_CORRECTIONS, Event, self.keep),
+            EventService(CLASSIFIER_CORRECTIONS, Event, self.keep, check),
         ]
         if self._space is not None:
             # Without it requests wait in their queue for a worker that can answer them.

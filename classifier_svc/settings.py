@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Final, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from bus.signatures import Keys, read_keys
 from contracts.addresses import check_address
 
 TIMEZONE_DEFAULT: Final = "Europe/Rome"
 DATA_DEFAULT: Final = ".local/classifier"
+EVENTS_KEY: Final = "CLASSIFIER_EVENTS_KEY"
 
 
 @dataclass(frozen=True)
@@ -17,6 +19,7 @@ class Settings:
     """Where the broker is, and where to serve metrics (port 0: nowhere)."""
 
     amqp_url: str = field(repr=False)
+    events_keys: Keys = field(repr=False)
     data: Path
     zone: ZoneInfo
     metrics_host: str
@@ -34,6 +37,7 @@ class Settings:
             raise ValueError("CLASSIFIER_METRICS_PORT must be a port number")
         return cls(
             amqp_url=url,
+            events_keys=read_keys(EVENTS_KEY, environ.get(EVENTS_KEY)),
             data=data_folder(environ),
             zone=_zone(environ.get("CAMPUS_TIMEZONE") or TIMEZONE_DEFAULT),
             metrics_host=environ.get("CLASSIFIER_METRICS_HOST") or "127.0.0.1",

@@ -62,11 +62,11 @@ def build_app(settings: Settings) -> web.Application:
             yield
 
     async def carry_messages(app: web.Application) -> AsyncIterator[None]:
-        url, pool = settings.amqp_url, app[POOL]
-        relay = app[RELAY] = Relay(pool)
+        url, pool, keys = settings.amqp_url, app[POOL], settings.keys
+        relay = app[RELAY] = Relay(pool, keys)
         rpc = app[RPC] = RpcClient(url, "ticket_svc rpc")
-        categories = categorised.make_consumer(pool, relay)
-        vectors = embedded.make_consumer(pool)
+        categories = categorised.make_consumer(pool, relay, keys.answers)
+        vectors = embedded.make_consumer(pool, keys.answers)
         app[SESSIONS] = (relay, rpc, categories, vectors)
         tasks = [
             asyncio.create_task(relay.run(url, "ticket_svc relay")),

@@ -1,11 +1,13 @@
 """Takes the classifier's late answers, for tickets that were stored without a category."""
 
+from functools import partial
 from typing import NamedTuple
 
 from aio_pika.abc import AbstractIncomingMessage
 
 from bus.consumer import BatchConsumer
 from bus.rpc import RpcError, decode_reply
+from bus.signatures import Keys, check_name
 from contracts.messages import Classification, ticket_of
 from contracts.topology import TICKET_CATEGORISED
 from contracts.vocabulary import Category
@@ -21,7 +23,7 @@ class Answer(NamedTuple):
     category: Category
 
 
-def make_consumer(pool: Database, relay: Relay) -> BatchConsumer[Answer]:
+def make_consumer(pool: Database, relay: Relay, keys: Keys) -> BatchConsumer[Answer]:
     """Return the consumer; an answer that comes twice, or after helpdesk's, changes nothing."""
 
     async def take(answers: list[Answer]) -> None:
@@ -29,12 +31,12 @@ def make_consumer(pool: Database, relay: Relay) -> BatchConsumer[Answer]:
             await tickets.categorise_ticket(pool, answer.ticket_id, answer.category)
         relay.wake()
 
-    return BatchConsumer(TICKET_CATEGORISED, decode, take, transient=(DatabaseAway,))
+    return BatchConsumer(TICKET_CATEGORISED, partial(decode, keys), take, transient=(DatabaseAway,))
 
 
-def decode(message: AbstractIncomingMessage) -> Answer:
-    """Return the answer; raises ValueError where it has none or names no ticket."""
-    ticket_id = ticket_of(message.correlation_id)
+def decode(keys: Keys, message: AbstractIncomingMessage) -> Answer:
+    """Return the answer; raises ValueError where there is none, or nobody asked for it."""
+    ticket_id = ticket_of(check_name(keys, TICKET_CATEGORISED, message.correlation_id))
     try:
         return Answer(ticket_id, decode_reply(message.body, Classification).category)
     except RpcError as error:

@@ -6,6 +6,7 @@ of them where the classifier came with another model.
 
 import asyncio
 import logging
+from functools import partial
 
 from aio_pika.abc import AbstractIncomingMessage
 from prometheus_client import Counter
@@ -13,6 +14,7 @@ from prometheus_client import Counter
 from bus.consumer import BatchConsumer
 from bus.rpc import RpcError, decode_reply
 from bus.rpc_client import RpcClient
+from bus.signatures import Keys, check_name
 from contracts.messages import Embedding, EmbedRequest, description_of
 from contracts.topology import RPC_EMBED, TICKET_EMBEDDED
 from runtime.postgres import Database, DatabaseAway
@@ -31,19 +33,19 @@ LOOK = EmbedRequest(text="Which model answers?")
 STORED_TOTAL = Counter("ticket_vectors_stored_total", "Vectors of descriptions that were stored.")
 
 
-def make_consumer(pool: Database) -> BatchConsumer[Description]:
+def make_consumer(pool: Database, keys: Keys) -> BatchConsumer[Description]:
     """Return the consumer; what comes twice, too late or for a closed ticket changes nothing."""
 
     async def take(descriptions: list[Description]) -> None:
         async with pool.acquire() as connection:
             STORED_TOTAL.inc(await embeddings.store_vectors(connection, descriptions))
 
-    return BatchConsumer(TICKET_EMBEDDED, decode, take, transient=(DatabaseAway,))
+    return BatchConsumer(TICKET_EMBEDDED, partial(decode, keys), take, transient=(DatabaseAway,))
 
 
-def decode(message: AbstractIncomingMessage) -> Description:
-    """Return the vector; raises ValueError where there is none or it names no ticket."""
-    ticket_id, version = description_of(message.correlation_id)
+def decode(keys: Keys, message: AbstractIncomingMessage) -> Description:
+    """Return the vector; raises ValueError where there is none, or nobody asked for it."""
+    ticket_id, version = description_of(check_name(keys, TICKET_EMBEDDED, message.correlation_id))
     try:
         vector = Vector.of(decode_reply(message.body, Embedding))
     except RpcError as error:

@@ -16,6 +16,7 @@ from bus.connection import keep_session, words
 from bus.consumer import RETRY_FIRST_SECONDS, RETRY_MAX_SECONDS
 from bus.link import Link
 from bus.rpc import CONTENT_TYPE
+from bus.signatures import sign_event, sign_name
 from contracts.messages import Event
 from contracts.topology import (
     EXCHANGE_TICKETS,
@@ -27,6 +28,7 @@ from contracts.topology import (
 from runtime.postgres import Database, DatabaseAway
 from ticket_svc import outbox
 from ticket_svc.outbox import Outgoing
+from ticket_svc.settings import SigningKeys
 
 log = logging.getLogger(__name__)
 
@@ -54,8 +56,9 @@ class NotConfirmed(ConnectionError):
 class Relay:
     """Publishes what waits in the outbox for as long as `run` runs."""
 
-    def __init__(self, pool: Database) -> None:
+    def __init__(self, pool: Database, keys: SigningKeys) -> None:
         self._pool = pool
+        self._keys = keys
         self._woken = asyncio.Event()
         self.link = Link()
         self.is_connected = False
@@ -102,7 +105,7 @@ class Relay:
             batch = await outbox.list_outgoing(connection, BATCH)
             if not batch:
                 return False
-            errors = await _publish_all(batch, channel.default_exchange, events)
+            errors = await self._publish_all(batch, channel.default_exchange, events)
             confirmed = [outgoing.id for outgoing in batch if outgoing.id not in errors]
             await outbox.delete_confirmed(connection, confirmed)
             PUBLISHED_TOTAL.inc(len(confirmed))
@@ -118,42 +121,48 @@ class Relay:
         # What was refused before is tried once a round; what is fresh never waits behind it.
         return len(batch) == BATCH and (not errors or batch[-1].refusals == 0)
 
-
-async def _publish_all(
-    batch: list[Outgoing], requests: AbstractExchange, events: AbstractExchange
-) -> dict[int, BaseException]:
-    """Publish in order, all in flight together; return why some were not confirmed, by id."""
-    outcomes = await asyncio.gather(
-        *(_publish(outgoing, requests, events) for outgoing in batch), return_exceptions=True
-    )
-    return {
-        outgoing.id: outcome
-        for outgoing, outcome in zip(batch, outcomes, strict=True)
-        if isinstance(outcome, BaseException)
-    }
-
-
-async def _publish(
-    outgoing: Outgoing, requests: AbstractExchange, events: AbstractExchange
-) -> None:
-    """Return once RabbitMQ has confirmed; raises where it refuses or is lost."""
-    message = Message(
-        outgoing.body.encode(),
-        content_type=CONTENT_TYPE,
-        type=outgoing.type,
-        message_id=f"{outgoing.ticket_id}.{outgoing.version}",
-        delivery_mode=DeliveryMode.PERSISTENT,
-    )
-    if outgoing.type in REQUESTS:
-        # Waits in the queue for ever, and its answer in another one.
-        message.reply_to, name = REQUESTS[outgoing.type]
-        message.correlation_id = name.format_map(outgoing._asdict())
-        await requests.publish(
-            message, outgoing.type, mandatory=True, timeout=CONFIRM_TIMEOUT_SECONDS
+    async def _publish_all(
+        self, batch: list[Outgoing], requests: AbstractExchange, events: AbstractExchange
+    ) -> dict[int, BaseException]:
+        """Publish in order, all in flight together; return why some were not confirmed, by id."""
+        outcomes = await asyncio.gather(
+            *(self._publish(outgoing, requests, events) for outgoing in batch),
+            return_exceptions=True,
         )
-    else:
-        # The database's JSON has its own way with times; the contract's shape is Event's.
-        message.body = Event.model_validate_json(outgoing.body).model_dump_json().encode()
-        await events.publish(
-            message, outgoing.type, mandatory=False, timeout=CONFIRM_TIMEOUT_SECONDS
+        return {
+            outgoing.id: outcome
+            for outgoing, outcome in zip(batch, outcomes, strict=True)
+            if isinstance(outcome, BaseException)
+        }
+
+    async def _publish(
+        self, outgoing: Outgoing, requests: AbstractExchange, events: AbstractExchange
+    ) -> None:
+        """Return once RabbitMQ has confirmed; raises where it refuses or is lost."""
+        message_id = f"{outgoing.ticket_id}.{outgoing.version}"
+        message = Message(
+            outgoing.body.encode(),
+            content_type=CONTENT_TYPE,
+            type=outgoing.type,
+            message_id=message_id,
+            delivery_mode=DeliveryMode.PERSISTENT,
         )
+        if outgoing.type in REQUESTS:
+            # Waits in the queue for ever, and its answer in another one.
+            answers_to, name = REQUESTS[outgoing.type]
+            message.reply_to = answers_to
+            message.correlation_id = sign_name(
+                self._keys.answers, answers_to, name.format_map(outgoing._asdict())
+            )
+            await requests.publish(
+                message, outgoing.type, mandatory=True, timeout=CONFIRM_TIMEOUT_SECONDS
+            )
+        else:
+            # The database's JSON has its own way with times; the contract's shape is Event's.
+            message.body = Event.model_validate_json(outgoing.body).model_dump_json().encode()
+            message.headers.update(
+                sign_event(self._keys.events, outgoing.type, message_id, message.body)
+            )
+            await events.publish(
+                message, outgoing.type, mandatory=False, timeout=CONFIRM_TIMEOUT_SECONDS
+            )

@@ -3,7 +3,9 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
+from bus.signatures import Keys, read_keys
 from contracts.addresses import check_address
 from runtime.http import read_drain_seconds
 from runtime.limits import Rate, read_limits
@@ -13,9 +15,25 @@ from runtime.limits import Rate, read_limits
 # for programs of an operator's own that get the token.
 LIMITS: dict[str, tuple[Rate, ...]] = {"write": (), "search": ()}
 
+# Who hears events, and where the key is that it shares with this service alone.
+EVENTS_KEYS: Final = {
+    "analytics_svc": "ANALYTICS_EVENTS_KEY",
+    "classifier_svc": "CLASSIFIER_EVENTS_KEY",
+    "web": "WEB_EVENTS_KEY",
+}
+ANSWERS_KEY: Final = "TICKET_ANSWERS_KEY"
+
 
 class SettingsError(Exception):
     """The environment lacks something or holds nonsense; the text says what to set."""
+
+
+@dataclass(frozen=True)
+class SigningKeys:
+    """With what events are signed, for each consumer, and what the classifier is asked."""
+
+    events: Mapping[str, Keys] = field(repr=False)
+    answers: Keys = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -25,6 +43,7 @@ class Settings:
     database_url: str = field(repr=False)
     amqp_url: str = field(repr=False)
     api_token: str = field(repr=False)
+    keys: SigningKeys
     host: str
     port: int
     drain_s: float = 0.0
@@ -49,11 +68,25 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         database_url=required("TICKET_DATABASE_URL", environment),
         amqp_url=required("TICKET_AMQP_URL", environment),
         api_token=required("TICKET_API_TOKEN", environment),
+        keys=_read_signing_keys(environment),
         host=environment.get("TICKET_HOST", "127.0.0.1"),
         port=int(port),
         drain_s=drain_s,
         limits=limits,
     )
+
+
+def _read_signing_keys(environment: Mapping[str, str]) -> SigningKeys:
+    try:
+        return SigningKeys(
+            events={
+                consumer: read_keys(name, environment.get(name))
+                for consumer, name in EVENTS_KEYS.items()
+            },
+            answers=read_keys(ANSWERS_KEY, environment.get(ANSWERS_KEY)),
+        )
+    except ValueError as error:
+        raise SettingsError(str(error)) from None
 
 
 def required(name: str, environment: Mapping[str, str] = os.environ) -> str:

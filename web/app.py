@@ -64,7 +64,7 @@ def build_app(settings: Settings) -> web.Application:
     app[BECAUSE] = Because(app[RPC])
     fragments = Fragments(app)
     app[EVENT_CLOCK] = EventClock()
-    app[LIVE] = Live(fragments, app[EVENT_CLOCK])
+    app[LIVE] = Live(fragments, app[EVENT_CLOCK], settings.events_keys)
     app[PRESENCE] = Presence(app[LIVE].streams, fragments)
     app.cleanup_ctx.append(_clients)
     app.on_response_prepare.extend([add_headers, name_server])

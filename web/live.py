@@ -23,6 +23,7 @@ from pydantic import ValidationError
 from bus.connection import end, keep_session, require_right_to_publish, stay_able_to_publish
 from bus.link import Link
 from bus.rpc import RpcError, reasons
+from bus.signatures import Forged, Keys, check_event
 from contracts.messages import Event
 from contracts.rest import Ticket
 from contracts.topology import EXCHANGE_TICKETS, WEB_LIVE_PREFIX
@@ -90,8 +91,9 @@ class Watch:
 class Live:
     """The changes that are kept, the streams that hear of them, and what loads the rest."""
 
-    def __init__(self, fragments: Fragments, clock: EventClock) -> None:
+    def __init__(self, fragments: Fragments, clock: EventClock, keys: Keys) -> None:
         self._fragments = fragments
+        self._keys = keys
         self.clock = clock
         self._kept: OrderedDict[int, Change] = OrderedDict()
         # Everything after this id is in `_kept`.
@@ -209,9 +211,11 @@ class Live:
 
     async def _on_event(self, received: AbstractIncomingMessage) -> None:
         try:
+            check_event("web", self._keys, received, received.body)
             event = Event.model_validate_json(received.body)
-        except ValidationError as error:
-            log.error("event %s cannot be understood: %s", received.routing_key, reasons(error))
+        except (Forged, ValidationError) as error:
+            reason = reasons(error) if isinstance(error, ValidationError) else error
+            log.error("event %s cannot be understood: %s", received.routing_key, reason)
             return
         self.hear(event.ticket)
 

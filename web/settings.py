@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from aiohttp import web
 
+from bus.signatures import Keys, read_keys
 from contracts.addresses import check_address
 from runtime.http import read_drain_seconds
 from runtime.limits import Rate, read_limits
@@ -64,6 +65,7 @@ class Settings:
     amqp_url: str = field(repr=False)
     secret: str = field(repr=False)
     limits: Mapping[str, tuple[Rate, ...]]
+    events_keys: Keys = field(repr=False)
     timezone: ZoneInfo
     host: str
     port: int
@@ -106,6 +108,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         amqp_url=required("WEB_AMQP_URL"),
         secret=_read_secret(environment),
         limits=_read_limits(environment),
+        events_keys=_read_keys("WEB_EVENTS_KEY", environment),
         timezone=timezone,
         host=environment.get("WEB_HOST") or "127.0.0.1",
         port=int(port),
@@ -132,6 +135,13 @@ def _read_limits(environment: Mapping[str, str]) -> dict[str, tuple[Rate, ...]]:
         return read_limits(environment.get("WEB_LIMITS") or "", LIMITS, buckets=2)
     except ValueError as error:
         raise SettingsError(f"WEB_LIMITS: {error}.") from None
+
+
+def _read_keys(name: str, environment: Mapping[str, str]) -> Keys:
+    try:
+        return read_keys(name, environment.get(name))
+    except ValueError as error:
+        raise SettingsError(str(error)) from None
 
 
 def _read_switch(name: str, environment: Mapping[str, str]) -> bool:

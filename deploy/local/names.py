@@ -51,12 +51,20 @@ NAME_OF_PORT = {
 PORT_SHIFT = "CAMPUS_PORT_SHIFT"
 # In the order in which each is ready without those behind it.
 SERVICES = ("ticket_svc", "classifier_svc", "analytics_svc", "web")
+# What the ticket service signs events with, one a consumer, and what it asks the classifier.
+SIGNING_KEYS = (
+    "WEB_EVENTS_KEY",
+    "ANALYTICS_EVENTS_KEY",
+    "CLASSIFIER_EVENTS_KEY",
+    "TICKET_ANSWERS_KEY",
+)
 # The public names of DESIGN.md, in the order in which they are written.
 PUBLIC = (
     "WEB_URL",
     "TICKET_API_URL",
     "TICKET_API_TOKEN",
     "WEB_SECRET",
+    *SIGNING_KEYS,
     "WEB_AMQP_URL",
     "TICKET_AMQP_URL",
     "ANALYTICS_AMQP_URL",
@@ -172,16 +180,29 @@ class Names:
 
 
 _NEEDS = {
-    "web": ("TICKET_API_URL", "TICKET_API_TOKEN", "WEB_SECRET", "WEB_AMQP_URL", "CAMPUS_TIMEZONE"),
-    "ticket_svc": ("TICKET_DATABASE_URL", "TICKET_AMQP_URL", "TICKET_API_TOKEN"),
+    "web": (
+        "TICKET_API_URL",
+        "TICKET_API_TOKEN",
+        "WEB_SECRET",
+        "WEB_AMQP_URL",
+        "WEB_EVENTS_KEY",
+        "CAMPUS_TIMEZONE",
+    ),
+    "ticket_svc": ("TICKET_DATABASE_URL", "TICKET_AMQP_URL", "TICKET_API_TOKEN", *SIGNING_KEYS),
     "analytics_svc": (
+        "ANALYTICS_EVENTS_KEY",
         "ANALYTICS_DATABASE_URL",
         "ANALYTICS_AMQP_URL",
         "TICKET_API_URL",
         "TICKET_API_TOKEN",
         "CAMPUS_TIMEZONE",
     ),
-    "classifier_svc": ("CLASSIFIER_AMQP_URL", "CLASSIFIER_DATA_DIR", "CAMPUS_TIMEZONE"),
+    "classifier_svc": (
+        "CLASSIFIER_AMQP_URL",
+        "CLASSIFIER_EVENTS_KEY",
+        "CLASSIFIER_DATA_DIR",
+        "CAMPUS_TIMEZONE",
+    ),
 }
 _PORTS_OF = {
     "web": lambda names: {
@@ -225,6 +246,7 @@ def choose(home: Path, *, free_ports: bool, environment: Mapping[str, str] = os.
         "CAMPUS_TIMEZONE": "Europe/Rome",
         "CLASSIFIER_DATA_DIR": str(home.absolute() / CLASSIFIER_FOLDER),
     }
+    defaults |= {name: secrets.token_urlsafe(24) for name in SIGNING_KEYS}
     for name, user in _AMQP.items():
         password = secrets.token_urlsafe(12)
         defaults[name] = f"amqp://{user}:{password}@{HOST}:{ports['amqp']}/campus"

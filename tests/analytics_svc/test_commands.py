@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 
 from analytics_svc.__main__ import main
-from analytics_svc.settings import BROKER, DATABASE, TICKET_API, SettingError, Settings
+from analytics_svc.settings import BROKER, DATABASE, EVENTS, TICKET_API, SettingError, Settings
 from deploy.local.names import free_port
 from tests.analytics_svc.conftest import TOKEN, Tickets, ticket
 from tests.conftest import Broker
@@ -21,12 +21,13 @@ ALL = {
     "ANALYTICS_AMQP_URL": "amqp://analytics_svc:broker-secret@mq/campus",
     "TICKET_API_URL": "http://ticket/",
     "TICKET_API_TOKEN": "token-secret",
+    "ANALYTICS_EVENTS_KEY": "a key for the reports only",
 }
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def read(**changes: str) -> Settings:
-    return Settings.read(ALL | changes, DATABASE | BROKER | TICKET_API)
+    return Settings.read(ALL | changes, DATABASE | BROKER | TICKET_API | EVENTS)
 
 
 def test_settings_have_defaults() -> None:
@@ -39,6 +40,7 @@ def test_settings_have_defaults() -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
+        ("ANALYTICS_EVENTS_KEY", "short"),
         ("CAMPUS_TIMEZONE", "Europe/Atlantis"),
         ("CAMPUS_TIMEZONE", "../etc/passwd"),
         ("CAMPUS_TIMEZONE", "Europe"),
@@ -54,7 +56,7 @@ def test_a_setting_that_makes_no_sense_is_named(name: str, value: str) -> None:
 @pytest.mark.parametrize(
     ("command", "named"),
     [
-        ([], "ANALYTICS_AMQP_URL and ANALYTICS_DATABASE_URL and TICKET_API_TOKEN and"),
+        ([], "ANALYTICS_AMQP_URL and ANALYTICS_DATABASE_URL and ANALYTICS_EVENTS_KEY and"),
         (["report", "active_by_category"], "ANALYTICS_AMQP_URL and ANALYTICS_DATABASE_URL"),
         (["migrate"], "ANALYTICS_DATABASE_URL"),
     ],
@@ -83,6 +85,7 @@ async def test_the_service_starts_says_how_it_is_and_stops_cleanly(
         "PATH": os.environ["PATH"],
         "ANALYTICS_DATABASE_URL": analytics_database_url,
         "ANALYTICS_AMQP_URL": broker.url("analytics_svc"),
+        "ANALYTICS_EVENTS_KEY": os.environ["ANALYTICS_EVENTS_KEY"],
         "ANALYTICS_PORT": str(port),
         "TICKET_API_URL": tickets.url,
         "TICKET_API_TOKEN": TOKEN,

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import suppress
+from functools import partial
 
 import aio_pika
 import pytest
@@ -17,6 +18,7 @@ from contracts.vocabulary import Category, Status
 from runtime.postgres import Database
 from tests.analytics_svc.conftest import ROME, Tickets, count_active, running, ticket
 from tests.conftest import Broker
+from tests.signing import keys_of, signed
 
 IT = Category.TECHNICAL_IT
 OPENED = b'"opened_at":"2026-05-11T13:07:21.654321Z"'
@@ -31,7 +33,7 @@ async def publish(broker: Broker, *bodies: bytes) -> None:
     async with await aio_pika.connect(broker.url("ticket_svc")) as connection:
         channel = await connection.channel()
         exchange = await channel.get_exchange(EXCHANGE_TICKETS, ensure=False)
-        messages = [aio_pika.Message(content) for content in bodies]
+        messages = [signed(content) for content in bodies]
         await asyncio.gather(
             *(exchange.publish(message, "ticket.modified", mandatory=True) for message in messages)
         )
@@ -62,7 +64,8 @@ async def until_active(pool: Database, expected: dict[Category | None, int]) -> 
 
 
 def projecting(pool: Database, tickets: Tickets, broker: Broker) -> Projection:
-    return Projection(pool, lambda: build_if_needed(pool, tickets.api, ROME))
+    build = partial(build_if_needed, pool, tickets.api, ROME)
+    return Projection(pool, build, keys_of("analytics_svc"))
 
 
 async def test_events_reach_the_report(pool: Database, tickets: Tickets, broker: Broker) -> None:

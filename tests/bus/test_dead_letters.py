@@ -45,6 +45,9 @@ TICKET = {
     "messages": 0,
 }
 
+# Only its consumer can tell whether it is right.
+SIGNED = {"signature-analytics_svc": "as the ticket service signs"}
+
 
 def event(**changes: Any) -> bytes:
     return json.dumps({"ticket": TICKET | changes}).encode()
@@ -121,7 +124,7 @@ async def test_nothing_there_is_said(broker: Broker) -> None:
 async def test_the_operator_reads_which_field_is_wrong(
     broker: Broker, caplog: pytest.LogCaptureFixture
 ) -> None:
-    await die(broker, event(status="lost"), message_id="7.1", type="ticket.opened")
+    await die(broker, event(status="lost"), message_id="7.1", type="ticket.opened", headers=SIGNED)
     listed = await command(broker, "list")
     assert listed.returncode == 0
     id_, queue, type_, why = listed.stdout.splitlines()[1].split()[:4]
@@ -134,10 +137,16 @@ async def test_the_operator_reads_which_field_is_wrong(
     assert f"dead letter {id_} (message 7.1)" in caplog.text
 
 
+async def test_the_operator_reads_that_nobody_has_signed_it(broker: Broker) -> None:
+    await die(broker, event())
+    shown = (await command(broker, "show", *await ids(broker))).stdout
+    assert "cannot be understood: signature: is missing" in shown
+
+
 async def test_the_log_has_the_rest_beside_the_same_id(
     broker: Broker, caplog: pytest.LogCaptureFixture
 ) -> None:
-    await die(broker, event(), message_id="7.1")
+    await die(broker, event(), message_id="7.1", headers=SIGNED)
     (id_,) = await ids(broker)
     shown = (await command(broker, "show", id_)).stdout
     assert "can be understood, but handling it failed" in shown
@@ -156,7 +165,14 @@ async def test_what_a_stranger_wrote_cannot_steer_the_terminal(broker: Broker) -
 
 async def test_a_replay_reaches_the_queue_that_refused_it_and_nobody_else(broker: Broker) -> None:
     properties = {"message_id": "7.1", "correlation_id": "c", "content_type": "application/json"}
-    await die(broker, event(version=1), event(version=2), type="ticket.opened", **properties)
+    await die(
+        broker,
+        event(version=1),
+        event(version=2),
+        type="ticket.opened",
+        headers=SIGNED,
+        **properties,
+    )
     first, second = await ids(broker)
     async with admin(broker) as channel:
         others = await channel.declare_queue(exclusive=True)
@@ -170,7 +186,8 @@ async def test_a_replay_reaches_the_queue_that_refused_it_and_nobody_else(broker
         assert again.type == "ticket.opened"
         assert {name: getattr(again, name) for name in properties} == properties
         assert again.delivery_mode == aio_pika.DeliveryMode.PERSISTENT
-        assert set(again.headers) <= {"x-delivery-count"}  # RabbitMQ's own
+        # RabbitMQ's own beside the signatures, without which nobody would believe it.
+        assert set(again.headers) - {"x-delivery-count"} == SIGNED.keys()
         assert await others.get(fail=False) is None
         assert (await command(broker, "replay", "--all")).returncode == 0
         assert (await queue.get(no_ack=True)).body == event(version=1)

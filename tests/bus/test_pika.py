@@ -132,7 +132,7 @@ async def test_events_are_taken_and_poison_becomes_a_dead_letter_alone(broker: B
 
     for body in (b'{"n": 1}', b"{", b'{"n": 13}', b'{"n": 2}'):
         await publish(broker, CLASSIFIER_CORRECTIONS, body, delivery_mode=2)
-    service = EventService(CLASSIFIER_CORRECTIONS, Number, take)
+    service = EventService(CLASSIFIER_CORRECTIONS, Number, take, lambda *_: None)
     async with serving(broker.url("classifier_svc"), service):
         await until(lambda: sorted(seen) == [1, 2])
         dead = await take_all(broker, dead_letter_queue(CLASSIFIER_CORRECTIONS), 2)
@@ -236,7 +236,7 @@ async def test_events_wait_while_what_they_need_is_away_and_requests_are_answere
     for n in (1, 2, 3):
         await publish(broker, CLASSIFIER_CORRECTIONS, b'{"n": %d}' % n)
     echo = RpcService(RPC_CLASSIFY, UnclosedRequest, lambda rs: [Echo(value=r.last) for r in rs])
-    events = EventService(CLASSIFIER_CORRECTIONS, Number, keep)
+    events = EventService(CLASSIFIER_CORRECTIONS, Number, keep, lambda *_: None)
     async with serving(broker.url("classifier_svc"), echo, events), client_of(broker) as client:
         await until(lambda: len(tried) >= 3)
         request = UnclosedRequest(last=7, unit="days")

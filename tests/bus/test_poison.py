@@ -6,7 +6,7 @@ from collections.abc import Callable
 from bus.consumer import BatchConsumer
 from contracts.messages import Event
 from contracts.topology import ANALYTICS_TICKETS
-from tests.bus.test_dead_letters import command, decode, event, ids
+from tests.bus.test_dead_letters import SIGNED, command, decode, event, ids
 from tests.bus.test_rpc import publish, running, until
 from tests.cable import Cable
 from tests.conftest import Broker
@@ -17,8 +17,8 @@ DELIVERY_LIMIT = 20
 async def test_poison_that_kills_its_consumer_becomes_a_dead_letter_without_its_neighbour(
     broker: Broker,
 ) -> None:
-    await publish(broker, ANALYTICS_TICKETS, event(id=13), message_id="13.1")
-    await publish(broker, ANALYTICS_TICKETS, event(id=8), message_id="8.1")
+    await publish(broker, ANALYTICS_TICKETS, event(id=13), message_id="13.1", headers=SIGNED)
+    await publish(broker, ANALYTICS_TICKETS, event(id=8), message_id="8.1", headers=SIGNED)
     deaths = 0
     seen: list[int] = []
 

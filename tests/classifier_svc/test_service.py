@@ -22,6 +22,7 @@ from tests.bus.test_dead_letters import event
 from tests.bus.test_rpc import publish
 from tests.cable import Cable
 from tests.conftest import ROOT, Broker
+from tests.signing import MESSAGE_ID, signatures
 
 START_SECONDS = 15.0
 
@@ -30,7 +31,10 @@ START_SECONDS = 15.0
 async def running_service(
     url: str | None, settings: dict[str, str] | None = None
 ) -> AsyncIterator[asyncio.subprocess.Process]:
-    environment = {"PATH": os.environ["PATH"]} | ({"CLASSIFIER_AMQP_URL": url} if url else {})
+    known = ("PATH", "CLASSIFIER_EVENTS_KEY")
+    environment = {name: os.environ[name] for name in known} | (
+        {"CLASSIFIER_AMQP_URL": url} if url else {}
+    )
     environment |= settings or {}
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -89,6 +93,7 @@ async def test_a_missing_setting_is_named_and_ends_the_start() -> None:
 async def test_ready_says_why_the_broker_is_away_and_what_waits_for_its_disk(
     broker: Broker, tmp_path: Path
 ) -> None:
+    corrected = event(category="technical_it", category_source="helpdesk")
     port = free_port()
     volume = tmp_path / "volume"
     volume.write_text("no folder")
@@ -114,7 +119,10 @@ async def test_ready_says_why_the_broker_is_away_and_what_waits_for_its_disk(
             await publish(
                 broker,
                 CLASSIFIER_CORRECTIONS,
-                event(category="technical_it", category_source="helpdesk"),
+                corrected,
+                headers=signatures(corrected, "ticket.categorised"),
+                type="ticket.categorised",
+                message_id=MESSAGE_ID,
             )
             await ready(200, "corrections: ")
             volume.unlink()

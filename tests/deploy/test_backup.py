@@ -26,6 +26,7 @@ from contracts.vocabulary import EMBEDDING_DIMENSIONS
 from deploy.archive import ArchiveError, to_sql, write
 from deploy.local.names import SERVICES
 from tests.conftest import ROOT, Stack
+from tests.signing import asked, signed
 
 FIRST = "The lift in building C is stuck"
 COUNTS = "SELECT count(*), coalesce(sum(version), 0)::int, count(category)::int FROM tickets.ticket"
@@ -126,14 +127,16 @@ async def leave_messages(stack: Stack, ticket: dict[str, Any], numbers: range) -
     async with connection:
         channel = await connection.channel()
         for number in numbers:
+            category = asked(TICKET_CATEGORISED, str(number))
+            embedded = asked(TICKET_EMBEDDED, f"{number}.1")
             for queue, body, reply_to, correlation_id in (
                 (ANALYTICS_TICKETS, {"ticket": ticket | {"id": number}}, None, None),
-                (TICKET_CATEGORISED, {"result": answer}, None, str(number)),
-                (TICKET_EMBEDDED, {"result": vector}, None, f"{number}.1"),
-                (RPC_CLASSIFY, {"text": "Heating is cold"}, TICKET_CATEGORISED, str(number)),
-                (RPC_EMBED, {"text": "Heating is cold"}, TICKET_EMBEDDED, f"{number}.1"),
+                (TICKET_CATEGORISED, {"result": answer}, None, category),
+                (TICKET_EMBEDDED, {"result": vector}, None, embedded),
+                (RPC_CLASSIFY, {"text": "Heating is cold"}, TICKET_CATEGORISED, category),
+                (RPC_EMBED, {"text": "Heating is cold"}, TICKET_EMBEDDED, embedded),
             ):
-                message = aio_pika.Message(
+                message = signed(
                     json.dumps(body).encode(),
                     correlation_id=correlation_id,
                     reply_to=reply_to,

@@ -25,6 +25,7 @@ from tests.analytics_svc.conftest import ROME, running, ticket
 from tests.conftest import Broker
 from tests.fuzz.conftest import TIMES, fuzz_here
 from tests.fuzz.odd import GARBAGE, VALUES, broken, encode, mutated
+from tests.signing import asked, keys_of, signed
 from tests.ticket_svc.conftest import Api, serve
 
 BATCHES = 60
@@ -104,7 +105,7 @@ EVENTS = st.one_of(
     POSSIBLE.map(told_of),
 )
 NUMBERS_OF_TICKETS = st.sampled_from(
-    ["", "0", "-5", "x", "1.5", "٣", "1" + "0" * 30, str(2**63), str(2**53), "999999", "9" * 255]
+    ["", "0", "-5", "x", "1.5", "٣", "1" + "0" * 30, str(2**63), str(2**53), "999999", "9" * 222]
 )
 # The rollups must be what a recount of the states finds; a row that came to zero may stay.
 RECOUNT = """
@@ -142,7 +143,7 @@ class Letterbox:
     async def post(self, body: bytes, correlation_id: str | None = None) -> str:
         """Return the message's id."""
         name = str(next(self.numbers))
-        message = aio_pika.Message(body, message_id=name, correlation_id=correlation_id)
+        message = signed(body, message_id=name, correlation_id=correlation_id)
         await self.channel.default_exchange.publish(message, self.queue)
         return name
 
@@ -173,7 +174,7 @@ async def projected(
     async with connect(analytics_database_url) as pool:
         async with writing(pool) as connection:
             await store.show(connection, 0, ROME)
-        projection = Projection(pool, lambda: asyncio.sleep(0))
+        projection = Projection(pool, lambda: asyncio.sleep(0), keys_of("analytics_svc"))
         async with running(projection.run(broker.url("analytics_svc"), "fuzz")):
             yield pool
 
@@ -244,9 +245,11 @@ async def test_every_answer_is_applied_or_a_dead_letter(api: Api, channel: Abstr
     untouched = await api.open("Nobody ever answers for this one")
 
     async def post(answers: list[tuple[str, bytes]]) -> None:
-        names = [await box.post(body, number) for number, body in answers]
+        names = [
+            await box.post(body, asked(TICKET_CATEGORISED, number)) for number, body in answers
+        ]
         ticket = await api.open()
-        await box.post(encode(RIGHT_ANSWER), str(ticket["id"]))
+        await box.post(encode(RIGHT_ANSWER), asked(TICKET_CATEGORISED, str(ticket["id"])))
 
         async def is_taken() -> bool:
             return (await api.get(ticket["id"]))["category"] == "technical_it"

@@ -18,6 +18,7 @@ import pytest
 
 from contracts.topology import DURABLE_QUEUES, TICKET_CATEGORISED, dead_letter_queue
 from tests.conftest import AMQP_NAMES, Broker, Names, Stack, _create_database, free_ports
+from tests.signing import asked
 
 PASSWORD = "of-the-test's-own"
 
@@ -276,7 +277,7 @@ async def _one(campus: Campus, channel: Any, no: No, before: int) -> None:
     await channel.default_exchange.publish(
         aio_pika.Message(
             json.dumps({"result": result}).encode(),
-            correlation_id=str(ticket),
+            correlation_id=asked(TICKET_CATEGORISED, str(ticket)),
             delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
         ),
         TICKET_CATEGORISED,

@@ -17,11 +17,11 @@ from uuid import uuid4
 import aio_pika
 import pytest
 
-from analytics_svc.settings import BROKER, DATABASE, TICKET_API, SettingError
+from analytics_svc.settings import BROKER, DATABASE, EVENTS, TICKET_API, SettingError
 from analytics_svc.settings import Settings as AnalyticsSettings
 from contracts.addresses import check_address
 from contracts.topology import DURABLE_QUEUES
-from deploy.local.names import PRIVATE, PUBLIC, SERVICES
+from deploy.local.names import PRIVATE, PUBLIC, SERVICES, SIGNING_KEYS
 from tests.cable import Cable
 from tests.conftest import ROOT, Stack
 from tests.promises.person import eventually, person, program
@@ -34,6 +34,7 @@ ENVIRONMENT = {
     "TICKET_API_URL": "http://127.0.0.1:9",
     "TICKET_API_TOKEN": SECRET,
     "WEB_SECRET": SECRET,
+    **dict.fromkeys(SIGNING_KEYS, f"{SECRET} of 16 letters"),
     "TICKET_DATABASE_URL": f"postgresql://ticket_svc:{SECRET}@127.0.0.1:9/campus",
     "ANALYTICS_DATABASE_URL": f"postgresql://analytics_svc:{SECRET}@127.0.0.1:9/campus",
     "WEB_AMQP_URL": f"amqp://web:{SECRET}@127.0.0.1:9/campus",
@@ -44,7 +45,7 @@ ENVIRONMENT = {
 READERS: dict[str, Any] = {
     "web": web_settings.read_settings,
     "ticket_svc": ticket_settings.read_settings,
-    "analytics_svc": lambda e: AnalyticsSettings.read(e, DATABASE | BROKER | TICKET_API),
+    "analytics_svc": lambda e: AnalyticsSettings.read(e, DATABASE | BROKER | TICKET_API | EVENTS),
 }
 ERRORS = (web_settings.SettingsError, ticket_settings.SettingsError, SettingError)
 # Passwords with characters that belong to an address cut it in the wrong place.
@@ -133,7 +134,8 @@ def _secrets_of(stack: Stack) -> set[str]:
     names = (*PUBLIC, *PRIVATE)
     addresses = {stack[name] for name in names if "@" in stack[name]}
     passwords = {urlsplit(address).password for address in addresses}
-    plain = {stack[name] for name in names if name.endswith(("PASSWORD", "TOKEN", "SECRET"))}
+    endings = ("PASSWORD", "TOKEN", "KEY", "SECRET")
+    plain = {stack[name] for name in names if name.endswith(endings)}
     return {secret for secret in addresses | passwords | plain if secret}
 
 
@@ -226,7 +228,7 @@ async def test_no_log_holds_the_bytes_of_a_request_that_cannot_be_read(
 
 # Names whose values are secrets, with a value behind them; `$`, `{`, `<` and `:` begin a reference.
 _ASSIGNED = re.compile(
-    r"""(?ix) (password|passwd|secret|token|api_key)["']?\s*[=:]\s*["']?
+    r"""(?ix) (password|passwd|secret|token|api_key|events_key|answers_key)["']?\s*[=:]\s*["']?
     (?P<value>[a-z0-9+/_-]{12,})["']?\s*(\#.*)?$"""
 )
 _KEY = re.compile(

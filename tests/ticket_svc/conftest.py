@@ -10,7 +10,8 @@ import pytest
 from aiohttp import ClientResponse
 from aiohttp.test_utils import TestClient, TestServer
 
-from runtime import turns
+from runtime import writers
+from tests.signing import signing_keys
 from ticket_svc.app import build_app
 from ticket_svc.database import SESSION
 from ticket_svc.settings import Settings
@@ -99,7 +100,7 @@ async def _body(response: ClientResponse) -> Any:
 @asynccontextmanager
 async def serve(database_url: str, amqp_url: str = NO_BROKER) -> AsyncIterator[Api]:
     """Run the service."""
-    settings = Settings(database_url, amqp_url, TOKEN, "127.0.0.1", 0)
+    settings = Settings(database_url, amqp_url, TOKEN, signing_keys(), "127.0.0.1", 0)
     async with TestClient(TestServer(build_app(settings))) as client:
         yield Api(client)
 
@@ -129,7 +130,7 @@ async def second_api(ticket_database_url: str, broker: Any) -> AsyncIterator[Api
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the service wait for a ticket as long as a busy machine takes; use it before `api`."""
     monkeypatch.setitem(SESSION, "lock_timeout", "8000")
-    monkeypatch.setattr(turns, "WAIT_SECONDS", 8.0)
+    monkeypatch.setattr(writers, "WAIT_SECONDS", 8.0)
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import aio_pika
 import pytest
 
 from contracts.topology import ANALYTICS_TICKETS, TICKET_CATEGORISED, dead_letter_queue
+from tests.signing import asked
 
 
 @pytest.fixture
@@ -29,7 +30,8 @@ def answer(channel):
             "model": "test",
         }
         message = aio_pika.Message(
-            raw or json.dumps(body or {"result": result}).encode(), correlation_id=str(ticket_id)
+            raw or json.dumps(body or {"result": result}).encode(),
+            correlation_id=asked(TICKET_CATEGORISED, str(ticket_id)),
         )
         await channel.default_exchange.publish(message, TICKET_CATEGORISED)
 
@@ -45,13 +47,13 @@ async def until_version(api, ticket, version):
 
 
 async def dead_letters(channel, count):
-    """Return the correlation ids of the dead letters once there are that many."""
+    """Return what the dead letters are about once there are that many."""
     queue = await channel.get_queue(dead_letter_queue(TICKET_CATEGORISED), ensure=False)
     found = []
     async with asyncio.timeout(10):
         while len(found) < count:
             if message := await queue.get(fail=False, no_ack=True):
-                found.append(message.correlation_id)
+                found.append(message.correlation_id.rpartition(".")[0])
             else:
                 await asyncio.sleep(0.05)
     return found

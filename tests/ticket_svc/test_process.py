@@ -7,7 +7,7 @@ import sys
 
 import aiohttp
 
-from deploy.local.names import free_port
+from deploy.local.names import SIGNING_KEYS, free_port
 from tests.ticket_svc.conftest import NO_BROKER, TOKEN
 
 
@@ -20,6 +20,7 @@ async def test_sigterm_finishes_the_running_request_and_ends_with_0(
         "TICKET_DATABASE_URL": ticket_database_url,
         "TICKET_AMQP_URL": NO_BROKER,
         "TICKET_API_TOKEN": TOKEN,
+        **{name: os.environ[name] for name in SIGNING_KEYS},
         "TICKET_PORT": str(port),
     }
     process = await asyncio.create_subprocess_exec(

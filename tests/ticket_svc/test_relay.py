@@ -12,6 +12,7 @@ from aio_pika.exceptions import DeliveryError
 from contracts.messages import ClassifyRequest, Event
 from contracts.topology import ANALYTICS_TICKETS, RPC_CLASSIFY, TICKET_CATEGORISED
 from tests.cable import Cable
+from tests.signing import asked, signing_keys
 from tests.ticket_svc.conftest import serve
 from ticket_svc.database import create_pool
 from ticket_svc.relay import POLL_SECONDS, Relay
@@ -51,7 +52,7 @@ async def wait_until_relayed(sql):
 async def relaying(database_url, amqp_url):
     """Run one more relay."""
     async with create_pool(database_url) as pool:
-        task = asyncio.create_task(Relay(pool).run(amqp_url, "test relay"))
+        task = asyncio.create_task(Relay(pool, signing_keys()).run(amqp_url, "test relay"))
         yield
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
@@ -98,7 +99,7 @@ async def test_ticket_without_category_asks_the_classifier_and_waits_for_ever(
     assert ClassifyRequest.model_validate_json(request.body).text == "No light"
     assert request.type == RPC_CLASSIFY
     assert request.reply_to == TICKET_CATEGORISED
-    assert request.correlation_id == str(ticket["id"])
+    assert request.correlation_id == asked(TICKET_CATEGORISED, str(ticket["id"]))
     assert request.expiration is None
     assert request.delivery_mode is DeliveryMode.PERSISTENT
 

@@ -12,6 +12,10 @@ GOOD = {
     "TICKET_DATABASE_URL": "postgresql://ticket_svc:secret@localhost/campus",
     "TICKET_AMQP_URL": "amqp://ticket_svc:secret@localhost/campus",
     "TICKET_API_TOKEN": "secret",
+    "WEB_EVENTS_KEY": "a key for the pages only",
+    "ANALYTICS_EVENTS_KEY": "a key for the reports only",
+    "CLASSIFIER_EVENTS_KEY": "a key for corrections only",
+    "TICKET_ANSWERS_KEY": "a key for nobody else",
 }
 
 

@@ -7,6 +7,7 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from contracts.topology import ANALYTICS_TICKETS
 from tests.cable import Cable
+from tests.signing import signing_keys
 from tests.ticket_svc.conftest import TOKEN, Api
 from tests.ticket_svc.test_relay import channel as channel
 from tests.ticket_svc.test_relay import take, wait_until_relayed
@@ -20,7 +21,9 @@ async def test_tickets_and_events_go_on_after_every_session_fell_silent_and_so_d
 ):
     monkeypatch.setattr(database, "COMMAND_SECONDS", 1.0)
     async with Cable(ticket_database_url) as cable:
-        settings = Settings(cable.url, broker.url("ticket_svc"), TOKEN, "127.0.0.1", 0)
+        settings = Settings(
+            cable.url, broker.url("ticket_svc"), TOKEN, signing_keys(), "127.0.0.1", 0
+        )
         client = TestClient(TestServer(build_app(settings)))
         await client.start_server()
         api = Api(client)

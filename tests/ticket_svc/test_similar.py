@@ -12,6 +12,7 @@ from contracts.messages import EmbedRequest
 from contracts.topology import RPC_EMBED, TICKET_EMBEDDED, dead_letter_queue
 from contracts.vocabulary import EMBEDDING_DIMENSIONS
 from tests.conftest import run_stack
+from tests.signing import asked
 from tests.ticket_svc.conftest import serve
 from ticket_svc import embedded
 
@@ -47,9 +48,13 @@ class Encoder:
         text = EmbedRequest.model_validate_json(message.body).text
         self.asked.append(text)
         if (numbers := self.vectors.get(text)) is not None:
-            await self.put(result(numbers, self.model), message.correlation_id, message.reply_to)
+            await self._send(result(numbers, self.model), message.correlation_id, message.reply_to)
 
-    async def put(self, body, correlation_id, queue=TICKET_EMBEDDED):
+    async def put(self, body, name):
+        """Answer as if the ticket service had asked about "<ticket>.<version>"."""
+        await self._send(body, asked(TICKET_EMBEDDED, name), TICKET_EMBEDDED)
+
+    async def _send(self, body, correlation_id, queue):
         message = aio_pika.Message(json.dumps(body).encode(), correlation_id=correlation_id)
         await self._channel.default_exchange.publish(message, queue)
 
@@ -94,8 +99,8 @@ async def test_report_and_new_description_ask_for_their_vector(api_with_broker, 
                 text = EmbedRequest.model_validate_json(message.body).text
                 found.append((text, message.correlation_id, message.reply_to, message.expiration))
     assert found == [
-        ("No light", f"{ticket['id']}.1", TICKET_EMBEDDED, None),
-        ("Dark", f"{ticket['id']}.2", TICKET_EMBEDDED, None),
+        ("No light", asked(TICKET_EMBEDDED, f"{ticket['id']}.1"), TICKET_EMBEDDED, None),
+        ("Dark", asked(TICKET_EMBEDDED, f"{ticket['id']}.2"), TICKET_EMBEDDED, None),
     ]
 
 
@@ -150,8 +155,8 @@ async def test_an_answer_without_a_vector_is_a_dead_letter_and_the_rest_goes_on(
     error = {"error": {"code": "bad_request", "message": "text: must not be empty"}}
     wrong = [(error, name), (result([1.0]), name), (result(vector(1)), "7"), ([], name)]
     wrong.append((result(vector(1e9)), name))
-    for body, correlation_id in wrong:
-        await encoder.put(body, correlation_id)
+    for body, about in wrong:
+        await encoder.put(body, about)
     await encoder.put(result(vector(1)), name)
     await until(sql, VERSIONS, [1])
     dead = await channel.get_queue(dead_letter_queue(TICKET_EMBEDDED), ensure=False)

@@ -12,6 +12,7 @@ from contracts.rest import Ticket
 from contracts.vocabulary import Category, CategorySource, Status
 from tests.cable import BLOCKED, UNBLOCKED, Cable
 from tests.conftest import Stack
+from tests.signing import keys_of
 from tests.web.conftest import Api, MakePerson, Person, Serve
 from tests.web.listener import listening, position
 from web.event_clock import EventClock
@@ -301,7 +302,7 @@ async def test_a_browser_that_goes_is_forgotten_at_once(people: MakePerson, serv
 
 
 async def test_what_is_kept_is_bounded(serve: Serve) -> None:
-    live = Live(Fragments((await serve()).app), EventClock())
+    live = Live(Fragments((await serve()).app), EventClock(), keys_of("web"))
     start = live.clock.position
     for n in range(KEPT_TICKETS + 5):
         live.hear(make_ticket(n + 1))
@@ -310,7 +311,7 @@ async def test_what_is_kept_is_bounded(serve: Serve) -> None:
 
 
 async def test_an_older_state_never_follows_a_newer_one(serve: Serve) -> None:
-    live = Live(Fragments((await serve()).app), EventClock())
+    live = Live(Fragments((await serve()).app), EventClock(), keys_of("web"))
     live.hear(make_ticket(1, "Newer", 3))
     live.hear(make_ticket(1, "Older", 2))
     assert [change.ticket.version for change in live._kept.values()] == [3]

@@ -15,6 +15,7 @@ GOOD = {
     "TICKET_API_TOKEN": "a-secret",
     "WEB_AMQP_URL": "amqp://web:another-secret@127.0.0.1/campus",
     "WEB_SECRET": "sixteen-or-more-signs",
+    "WEB_EVENTS_KEY": "a key for the pages only",
 }
 
 
@@ -30,6 +31,7 @@ def test_defaults_serve_on_this_machine_only() -> None:
         *({name: ""} for name in GOOD),
         {"CAMPUS_TIMEZONE": "Mars/Base"},
         {"CAMPUS_TIMEZONE": "../etc/passwd"},
+        {"WEB_EVENTS_KEY": "short"},
         {"WEB_PORT": "eighty"},
         {"WEB_PORT": "70000"},
         {"WEB_SECRET": "too-short"},
