@@ -15,6 +15,12 @@ CREATE TABLE projection (
     built_at timestamptz NOT NULL
 );
 
+-- One row: who writes locks it.
+CREATE TABLE writer (
+    single boolean DEFAULT true CONSTRAINT writer_key PRIMARY KEY
+        CONSTRAINT writer_has_one_row CHECK (single)
+);
+
 -- The state last seen of each ticket, to tell what an event changes. Only a ticket that is not
 -- closed has a title: the oldest of them are shown.
 CREATE TABLE ticket_state (

@@ -15,9 +15,8 @@ from analytics_svc.database import LONG_SECONDS, Connection
 from analytics_svc.histogram import LN_GROWTH
 from analytics_svc.state import TicketState
 
-# One writer at a time in the whole database, one rebuild beside it; the texts "campus", "rebuild".
-WRITER_LOCK = int.from_bytes(b"campus")
-REBUILD_LOCK = int.from_bytes(b"rebuild")
+# What the session of a rebuild calls itself. Nobody can be another role's user.
+REBUILD_NAME = "analytics_svc rebuild"
 # Another replica's rebuild takes minutes. A statement that waited for it could not be told from one
 # that nobody will answer any more.
 LOOK_SECONDS = 0.5
@@ -150,8 +149,11 @@ class Built:
 
 
 async def lock_for_writing(connection: Connection) -> None:
-    """Wait until no one else writes; holds until the transaction ends."""
-    await connection.execute("SELECT pg_advisory_xact_lock($1)", WRITER_LOCK)
+    """Wait until no one else writes; holds until the transaction ends.
+
+    By a row of our own: every role of the database could hold an advisory lock.
+    """
+    await connection.execute("SELECT FROM writer FOR UPDATE")
 
 
 async def fetch_built(connection: Connection) -> Built:
@@ -216,11 +218,11 @@ async def _set_medians(
 
 
 async def note_for_rebuild(connection: Connection, states: Sequence[TicketState]) -> None:
-    """Note the states for a rebuild if one runs; else none can start before the transaction ends.
+    """Note the states for a rebuild if one runs; none can start before the transaction ends.
 
-    The rebuild's lock tells: it goes with its process, which a flag in a table would outlive.
+    The caller has locked for writing.
     """
-    if await connection.fetchval("SELECT pg_try_advisory_xact_lock_shared($1)", REBUILD_LOCK):
+    if not await is_rebuilding(connection):
         return
     await connection.execute(
         f"INSERT INTO rebuild_journal SELECT * FROM {_STATES} WHERE $1",
@@ -235,9 +237,28 @@ async def begin_rebuild(connection: Connection) -> None:
     Holds until the connection is closed, or breaks.
     """
     while True:
-        if await connection.fetchval("SELECT pg_try_advisory_lock($1)", REBUILD_LOCK):
-            return
+        async with connection.transaction():
+            await lock_for_writing(connection)
+            if not await is_rebuilding(connection):
+                await connection.execute(
+                    "SELECT set_config('application_name', $1, false)", REBUILD_NAME
+                )
+                return
         await asyncio.sleep(LOOK_SECONDS)
+
+
+async def is_rebuilding(connection: Connection) -> bool:
+    """Tell whether a session is a rebuild's, by its name.
+
+    The name goes with the session, which a flag in a table would outlive; a pooler takes it off
+    before it gives the session to another.
+    """
+    running: bool = await connection.fetchval(
+        "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE application_name = $1"
+        " AND datname = current_database() AND usename = current_user)",
+        REBUILD_NAME,
+    )
+    return running
 
 
 async def empty(connection: Connection, generation: int) -> None:

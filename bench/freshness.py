@@ -12,7 +12,7 @@ import aio_pika
 import aiohttp
 import asyncpg
 
-from analytics_svc.store import WRITER_LOCK
+from analytics_svc import store
 from bench.fill import problem
 from bench.floors import admin_url
 from bench.processes import cpu_ms
@@ -115,10 +115,10 @@ async def measure_projection() -> str:
     first = 2 * FIRST_ID
     connection = await asyncpg.connect(os.environ["ANALYTICS_DATABASE_URL"])
     try:
-        await connection.execute("SELECT pg_advisory_lock($1)", WRITER_LOCK)
-        await _publish(first)
-        before, started = cpu_ms(), time.perf_counter()
-        await connection.execute("SELECT pg_advisory_unlock($1)", WRITER_LOCK)
+        async with connection.transaction():
+            await store.lock_for_writing(connection)  # type: ignore[arg-type]
+            await _publish(first)
+            before, started = cpu_ms(), time.perf_counter()
         while not await connection.fetchval(  # noqa: ASYNC110 (nobody tells)
             "SELECT EXISTS (SELECT FROM ticket_state WHERE id = $1 AND version = 2)",
             first + EVENTS // 2 - 1,

@@ -22,7 +22,7 @@ from statistics import median
 import asyncpg
 from pydantic import BaseModel
 
-from analytics_svc.store import REBUILD_LOCK
+from analytics_svc import store
 from bench.fill import fill
 from bench.floors import web_floors
 from bench.freshness import measure_freshness, measure_projection, rest_client
@@ -196,11 +196,10 @@ async def _go_on_meanwhile(meanwhile: Meanwhile, client: RpcClient) -> None:
 
 
 async def _rebuild_runs() -> None:
-    """Wait until a rebuild has its lock."""
+    """Wait until a rebuild has begun."""
     connection = await asyncpg.connect(os.environ["ANALYTICS_DATABASE_URL"])
     try:
-        while await connection.fetchval("SELECT pg_try_advisory_lock_shared($1)", REBUILD_LOCK):
-            await connection.execute("SELECT pg_advisory_unlock_shared($1)", REBUILD_LOCK)
+        while not await store.is_rebuilding(connection):  # type: ignore[arg-type]  # noqa: ASYNC110
             await asyncio.sleep(0.02)
     finally:
         await connection.close()

@@ -27,13 +27,16 @@ def migrate(service: str, database_url: str) -> None:
 
 
 @contextmanager
-def alone(lock: int) -> Iterator[Connection]:
-    """Open the one transaction of all migrations, in which nobody else takes the lock."""
+def alone(schema: str) -> Iterator[Connection]:
+    """Open the one transaction of all migrations of a schema, one migrator at a time."""
     url = context.config.attributes["url"]
     # SQLAlchemy reads addresses in its own way; psycopg reads them as PostgreSQL does.
     engine = create_engine(
         "postgresql+psycopg://", creator=lambda: psycopg.connect(url), poolclass=NullPool
     )
     with engine.begin() as connection:
-        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": lock})
+        # Locks the schema until the end (PostgreSQL, "Explicit Locking": SHARE UPDATE EXCLUSIVE),
+        # when there is no table in it yet too. Nobody but its owner may; an advisory lock is
+        # anybody's in the database.
+        connection.execute(text(f"COMMENT ON SCHEMA {schema} IS NULL"))
         yield connection

@@ -1,6 +1,6 @@
 """Sessions of PostgreSQL that are ours alone: what is set in each, and whether a pooler shares.
 
-Services rely on prepared statements, settings and one lock that last as long as a connection. A
+Services rely on prepared statements, settings and a name that last as long as a connection. A
 pooler in session mode keeps that; one that gives each transaction another session must be refused,
 or it would all go wrong in silence.
 """

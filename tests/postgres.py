@@ -96,8 +96,9 @@ def initialise(program: Path, port: int, ticket_password: str, analytics_passwor
     psql = [str(program.with_name("psql")), "-X", "-q", "-h", HOST, "-p", str(port)]
     psql += ["-U", "postgres", "-v", "ON_ERROR_STOP=1"]
     sql = (DEPLOY / "postgres" / "init.sql").read_text()
-    extensions = program.parents[1].name
-    if not Path(f"/usr/share/postgresql/{extensions}/extension/vector.control").exists():
+    installed = program.parents[1]
+    shares = (installed / "share", Path("/usr/share/postgresql") / installed.name)
+    if not any(path for share in shares for path in share.rglob("vector.control")):
         line = "CREATE EXTENSION IF NOT EXISTS vector SCHEMA extensions;\n"
         assert line in sql
         sql = sql.replace(line, NO_PGVECTOR)

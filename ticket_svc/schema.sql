@@ -151,6 +151,11 @@ ALTER TABLE tickets.outbox ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
+CREATE TABLE tickets.relay (
+    single boolean DEFAULT true NOT NULL,
+    CONSTRAINT relay_has_one_row CHECK (single)
+);
+
 CREATE TABLE tickets.reply (
     id bigint NOT NULL,
     title text NOT NULL,
@@ -252,6 +257,9 @@ ALTER TABLE ONLY tickets.message
 
 ALTER TABLE ONLY tickets.outbox
     ADD CONSTRAINT outbox_key PRIMARY KEY (id);
+
+ALTER TABLE ONLY tickets.relay
+    ADD CONSTRAINT relay_key PRIMARY KEY (single);
 
 ALTER TABLE ONLY tickets.reply
     ADD CONSTRAINT reply_key PRIMARY KEY (id);

@@ -1,10 +1,12 @@
-"""What Alembic runs: every migration in one transaction, while nobody writes or migrates."""
+"""What Alembic runs: every migration in one transaction, one migrator at a time.
+
+One that changes what the projection writes begins with `SELECT FROM analytics.writer FOR UPDATE`.
+"""
 
 from alembic import context
 
-from analytics_svc.store import WRITER_LOCK
 from runtime.migrate import alone
 
-with alone(WRITER_LOCK) as connection:
+with alone("analytics") as connection:
     context.configure(connection, version_table_schema="analytics")
     context.run_migrations()

@@ -35,3 +35,14 @@ ALTER ROLE analytics_svc SET search_path = analytics;
 -- Who hangs, or vanishes with its machine, must not hold locks for ever.
 ALTER ROLE ticket_svc SET idle_in_transaction_session_timeout = '60s';
 ALTER ROLE analytics_svc SET idle_in_transaction_session_timeout = '60s';
+-- Neither takes all connections: they share nine of ten, and the rest is for operators and backups.
+SELECT format('ALTER ROLE %I CONNECTION LIMIT %s', name, share * current_setting('max_connections')::int / 10)
+  FROM (VALUES ('ticket_svc', 6), ('analytics_svc', 3)) AS shares (name, share) \gexec
+
+-- What every role of a database has by itself, and could hold or fill against its neighbours:
+-- advisory locks, of which there are so many in the whole server, and large objects, which belong to
+-- no schema. Nothing here uses either.
+SELECT format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', oid::regprocedure)
+  FROM pg_proc
+ WHERE pronamespace = 'pg_catalog'::regnamespace
+   AND proname ~ '^(lo_|loread$|lowrite$|pg_(try_)?advisory_(xact_)?lock)' \gexec

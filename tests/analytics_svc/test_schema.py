@@ -38,7 +38,7 @@ async def test_migrated_schema_is_the_one_checked_in(pool: Database) -> None:
         migrated = await described(connection)
         await connection.execute(
             """
-            DROP TABLE projection, ticket_state, opened_day, opened_quarter, opened_month,
+            DROP TABLE projection, writer, ticket_state, opened_day, opened_quarter, opened_month,
                        resolution_bucket, rebuild_journal
             """
         )

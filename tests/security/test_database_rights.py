@@ -1,7 +1,12 @@
 """Each database role has its own schema and nothing else, tried against PostgreSQL itself."""
 
 import asyncio
+import json
+import os
+import sys
 from collections.abc import AsyncIterator
+from contextlib import suppress
+from itertools import chain
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -9,7 +14,10 @@ import asyncpg
 import pytest
 
 from deploy.local.names import Names
-from tests.conftest import Stack, with_path
+from deploy.local.servers import POSTGRES_BIN_PATH
+from tests.conftest import ROOT, Stack, with_path
+from tests.postgres import initialise, running
+from tests.security.conftest import Rest
 
 URLS = {"ticket_svc": "TICKET_DATABASE_URL", "analytics_svc": "ANALYTICS_DATABASE_URL"}
 DENIED = asyncpg.InsufficientPrivilegeError
@@ -76,6 +84,21 @@ REFUSED = {
     "copy from a program": "COPY {own}.alembic_version FROM PROGRAM 'id'",
     "copy to a program": "COPY (SELECT 1) TO PROGRAM 'id'",
     "copy to a file": "COPY (SELECT 1) TO '/tmp/mine'",
+    "hold an advisory lock": "SELECT pg_advisory_lock(8081002)",
+    "hold all advisory locks": "SELECT pg_advisory_lock_shared(n) FROM generate_series(1, 9999) n",
+    "hold one for a transaction": "SELECT pg_advisory_xact_lock(8081, 2)",
+    "hold one if it is free": "SELECT pg_try_advisory_lock(8081002)",
+    "share one if it is free": "SELECT pg_try_advisory_xact_lock_shared(8081002)",
+    "make a large object": "SELECT lo_create(0)",
+    "make one in the old way": "SELECT lo_creat(-1)",
+    "make and fill one": "SELECT lo_from_bytea(0, 'mine')",
+    "open one": "SELECT lo_open(1, 131072)",
+    "fill one": "SELECT lo_put(1, 0, 'mine')",
+    "fill an open one": "SELECT lowrite(0, 'mine')",
+    "read the other's large objects": "SELECT data FROM pg_largeobject",
+    "read samples of the other's columns": "SELECT * FROM pg_statistic",
+    "let in more of its own": "ALTER ROLE {name} CONNECTION LIMIT -1",
+    "write more files than it may": "SET temp_file_limit = -1",
     "reload the server": "SELECT pg_reload_conf()",
     "watch the write-ahead log": "SELECT pg_switch_wal()",
     "make a publication of all": "CREATE PUBLICATION mine FOR ALL TABLES",
@@ -128,10 +151,84 @@ async def test_a_role_reads_nothing_of_what_the_other_asks(role: Role, stack: St
     seen = [row for row in rows if row["pid"] == other.get_server_pid()]
     assert [row["usename"] for row in seen] == [role.other_s_name]
     assert "whispered" not in str([row["query"] for row in rows])
-    with pytest.raises(DENIED):
-        await role.sql.execute(f"SELECT pg_terminate_backend({seen[0]['pid']})")
+    for end in ("pg_terminate_backend", "pg_cancel_backend"):
+        with pytest.raises(DENIED):
+            await role.sql.execute(f"SELECT {end}({seen[0]['pid']})")
     await asked
     await other.close()
+
+
+async def test_a_role_sees_no_samples_of_what_the_other_has(role: Role) -> None:
+    samples = "SELECT count(*) FROM pg_stats WHERE schemaname = $1"
+    assert await role.sql.fetchval(samples, role.other) == 0
+
+
+HOLDS = (
+    *(f"SELECT pg_advisory_lock({key})" for key in (8_081_001, 8_081_002)),
+    *(f"SELECT pg_advisory_lock({int.from_bytes(name)})" for name in (b"campus", b"rebuild")),
+    *(f"LOCK TABLE {table}" for table in ("tickets.relay", "analytics.writer")),
+    *(f"SELECT FROM {table} FOR UPDATE" for table in ("tickets.relay", "analytics.writer")),
+    "COMMENT ON SCHEMA tickets IS 'mine'",
+    "COMMENT ON SCHEMA analytics IS 'mine'",
+)
+
+
+async def test_whatever_a_role_holds_the_other_s_service_goes_on(
+    role: Role, stack: Stack, rest: Rest
+) -> None:
+    opened = sql = None
+    holding = role.sql.transaction()
+    await holding.start()
+    for statement in HOLDS:
+        if f"{role.own}." not in statement and f"SCHEMA {role.own}" not in statement:
+            with suppress(DENIED):
+                async with role.sql.transaction():
+                    await role.sql.execute(statement)
+    try:
+        body = {"description": "Not held up", "category": "technical_it"}
+        opened = json.loads((await rest.as_role("user", "POST", "/v1/tickets", body)).text)
+        sql = await asyncpg.connect(stack["ANALYTICS_DATABASE_URL"])
+        async with asyncio.timeout(10):
+            while not await sql.fetchval("SELECT id FROM ticket_state WHERE id = $1", opened["id"]):
+                await asyncio.sleep(0.02)
+        for name, service in ((URLS[service], service) for service in URLS):
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", service, "migrate"),
+                cwd=ROOT,
+                env={"PATH": os.environ["PATH"], name: stack[name]},
+                stderr=asyncio.subprocess.DEVNULL,
+            )
+            async with asyncio.timeout(30):
+                assert await process.wait() == 0
+    finally:
+        await holding.rollback()
+        if sql:
+            await sql.close()
+
+
+async def test_a_role_that_takes_all_its_connections_leaves_the_other_its_own() -> None:
+    program, passwords = POSTGRES_BIN_PATH / "postgres", ("for tickets", "for reports")
+    with running(program, max_connections="40") as port:
+        for _ in range(2):  # it is safe to run again
+            await asyncio.to_thread(initialise, program, port, *passwords)
+
+        async def enter(user: str) -> asyncpg.Connection:
+            password = passwords[user != "ticket_svc"]
+            return await asyncpg.connect(
+                host="127.0.0.1", port=port, user=user, password=password, database="campus"
+            )
+
+        taken: dict[str, list[asyncpg.Connection]] = {"analytics_svc": [], "ticket_svc": []}
+        for user, connections in taken.items():
+            with suppress(asyncpg.TooManyConnectionsError):
+                while len(connections) < 40:
+                    connections.append(await enter(user))
+        assert {user: len(of) for user, of in taken.items()} == {
+            "analytics_svc": 12,
+            "ticket_svc": 24,
+        }
+        for connection in chain(*taken.values()):
+            connection.terminate()
 
 
 DATABASES = {

@@ -5,10 +5,7 @@ from sqlalchemy import text
 
 from runtime.migrate import alone
 
-# Any number that nothing else here locks on.
-_LOCK = 8_081_001
-
-with alone(_LOCK) as connection:
+with alone("tickets") as connection:
     connection.execute(text("SET LOCAL search_path = tickets, extensions"))
     context.configure(connection, version_table_schema="tickets")
     context.run_migrations()
