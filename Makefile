@@ -81,7 +81,8 @@ lock: ## bring requirements.lock up to date with pyproject.toml
 	  --generate-hashes --no-annotate --no-header --output-file requirements.lock
 
 retrain: ## learn from helpdesk's corrections; ARGS=--back withdraws the last promoted model
-	@set -a; [ ! -e .local/env ] || . ./.local/env; $(PYTHON_IN_VENV) -m classifier_svc.retrain $(ARGS)
+	@[ ! -e .local/env ] || . ./.local/env; export CLASSIFIER_DATA_DIR; \
+	  $(PYTHON_IN_VENV) -m deploy.local.users classifier_svc $(PYTHON_IN_VENV) -m classifier_svc.retrain $(ARGS)
 
 messages: ## bring the translations in */locale up to date with the sentences
 	@mkdir -p build

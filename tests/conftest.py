@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from base64 import b64encode
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
@@ -53,6 +54,13 @@ def pytest_configure(config: pytest.Config) -> None:
 def with_path(url: str, path: str) -> str:
     """Return the URL with another path, percent-encoded as one segment."""
     return urlunsplit(urlsplit(url)._replace(path=f"/{quote(path, safe='')}"))
+
+
+@pytest.fixture
+def folder_of_our_own() -> Iterator[Path]:
+    """Lend a folder of which another run of pytest by the same user takes back no rights."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as name:
+        yield Path(name)
 
 
 @pytest.fixture(scope="session")

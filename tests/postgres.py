@@ -13,7 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from deploy.local.names import HOST, free_port
-from deploy.local.servers import DEPLOY, POSTGRES_USER_UNDER_ROOT, wait_until
+from deploy.local.servers import DEPLOY, wait_until
+from deploy.local.users import GROUP, POSTGRES, as_user, name_of
 
 # Debian keeps each version apart.
 INSTALLED = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
@@ -42,14 +43,12 @@ def private_folder() -> Iterator[Path]:
 def own(path: Path) -> None:
     """Give a file to the user who runs what refuses to run as root."""
     if os.geteuid() == 0:
-        shutil.chown(path, POSTGRES_USER_UNDER_ROOT, POSTGRES_USER_UNDER_ROOT)
+        shutil.chown(path, name_of(POSTGRES), GROUP)
 
 
 def unprivileged() -> list[str]:
     """Return what the command of such a program begins with."""
-    user = POSTGRES_USER_UNDER_ROOT
-    change = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"]
-    return change if os.geteuid() == 0 else []
+    return as_user(POSTGRES, [])
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from deploy.local import checks
+from deploy.local import checks, users
 from deploy.local import names as name_file
 from deploy.local.environment import forget_foreign
 from deploy.local.names import SERVICES, Names
@@ -36,6 +36,13 @@ from deploy.local.supervisor import Supervisor
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 TRAIN_EVERY_HOURS = "24"
+PRIVATE_UMASK = 0o077
+PART_OF_SERVICE = {
+    "ticket_svc": "ticket_api",
+    "classifier_svc": "classifier",
+    "analytics_svc": "analytics",
+    "web": "web",
+}
 
 
 def say(text: str) -> None:
@@ -62,10 +69,17 @@ def service_programs(names: Names) -> list[Program]:
     data = {"CLASSIFIER_DATA_DIR": names["CLASSIFIER_DATA_DIR"]}
     return [
         *(
-            Program(service, [sys.executable, "-m", service], names.of_service(service), 10)
-            for service in SERVICES
+            Program(
+                service,
+                service,
+                [sys.executable, "-m", service],
+                names.of_service(service),
+                10,
+                port=names.ports[part],
+            )
+            for service, part in PART_OF_SERVICE.items()
         ),
-        Program("trainer", trainer, data, 10),
+        Program("trainer", "classifier_svc", trainer, data, 10),
     ]
 
 
@@ -95,7 +109,7 @@ def start(
     with step("Migrations"):
         for service in ("ticket_svc", "analytics_svc"):
             environment = os.environ | names.of_service(service)
-            command = [sys.executable, "-m", service, "migrate"]
+            command = users.as_user(service, [sys.executable, "-m", service, "migrate"])
             done = subprocess.run(
                 command, cwd=ROOT, env=environment, check=False, capture_output=True, text=True
             )
@@ -180,12 +194,13 @@ def main(arguments: list[str]) -> int:
     options = parse(arguments)
     # SIGTERM stops like Ctrl-C, through every `finally` on the way.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    umask = os.umask(PRIVATE_UMASK)
     home = Path(tempfile.mkdtemp(prefix="campus-")) if options.throwaway else options.home.resolve()
     try:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         with only_run_of(home):
-            return run(home, options)
-    except ServerError as error:
+            return run(home, options, umask)
+    except (ServerError, users.UserError) as error:
         say(f"\n{error}")
         return 1
     except OSError as error:
@@ -199,8 +214,8 @@ def main(arguments: list[str]) -> int:
             shutil.rmtree(home, ignore_errors=True)
 
 
-def run(home: Path, options: argparse.Namespace) -> int:
-    """Look, start everything and run the command, or until told to stop."""
+def run(home: Path, options: argparse.Namespace, umask: int) -> int:
+    """Look, start everything and run the command with that umask, or until told to stop."""
     forget_foreign(os.environ)
     for folder in (ROOT, home):
         checks.check_folder(folder)
@@ -216,7 +231,11 @@ def run(home: Path, options: argparse.Namespace) -> int:
     name_file.write(home / "env", names)
     postgres = None
     broker = None
+    learnt = ROOT / names["CLASSIFIER_DATA_DIR"]
+    users.prepare(home / "data", learnt)
     programs = service_programs(names)
+    if not options.servers_only:
+        users.own(learnt, "classifier_svc")
     if own_database:
         postgres = Postgres(home, names, durable=options.durable or not options.throwaway)
         postgres.prepare()
@@ -229,7 +248,8 @@ def run(home: Path, options: argparse.Namespace) -> int:
         start(supervisor, names, postgres, broker, servers_only=options.servers_only)
         if options.command:
             environment = os.environ | names.values | {"CAMPUS_HOME": str(home)}
-            return subprocess.run(options.command, env=environment, check=False).returncode
+            command = options.command
+            return subprocess.run(command, env=environment, check=False, umask=umask).returncode
         say(banner(names, home))
         if few_files:
             say(f"  {few_files}\n")

@@ -9,7 +9,7 @@ goal=${1:?run or test}
 python=${PYTHON:-python3}
 # Servers are in these, and these are not on everybody's PATH.
 PATH=$PATH:/usr/sbin:/sbin
-# What is installed is no secret, and PostgreSQL under root reads it as another user.
+# What is installed is no secret, and what root starts reads it as another user.
 umask 022
 
 say() { printf '  %s\n' "$*" >&2; }
@@ -128,7 +128,7 @@ if [ ! -e "$stamp" ] || [ requirements.lock -nt "$stamp" ] || [ pyproject.toml -
   command -v npm >/dev/null || extras=$extras,node
   .venv/bin/python deploy/requirements.py "$extras" "$goal" >.venv/wanted.txt
   .venv/bin/uv pip install --quiet --native-tls --python .venv/bin/python \
-    --constraint requirements.lock --requirement .venv/wanted.txt || fail "$failed"
+    --constraint requirements.lock --requirement .venv/wanted.txt --compile-bytecode || fail "$failed"
   touch "$stamp"
 fi
 [ -z "$unavailable" ] || printf '%s\n' $unavailable >>$not_to_be_had

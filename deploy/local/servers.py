@@ -4,10 +4,9 @@ Says how they are started and how to see that they are ready; starting is the su
 """
 
 import os
-import pwd
+import secrets
 import shutil
 import socket
-import stat
 import subprocess
 import time
 from collections.abc import Callable
@@ -22,6 +21,7 @@ from pika.exceptions import AMQPError
 
 from bus.pika_address import parameters
 from contracts.addresses import parse
+from deploy.local import users
 from deploy.local.moved import BROKER_DATA, lead_queues_here
 from deploy.local.names import HOST, Names, listening_host
 from deploy.rabbitmq.render import password_variable, render
@@ -34,9 +34,10 @@ POSTGRES_BIN_PATH = Path(_WHEEL.submodule_search_locations[0]) / "pginstall" / "
 DEPLOY = Path(__file__).resolve().parent.parent
 RABBITMQ_SCRIPTS = Path("/usr/lib/rabbitmq/bin")
 START_TIMEOUT_SECONDS = 60
-# PostgreSQL refuses to run as root. A system user stands in, and may pass through the folders on
-# the way to its files, such as /root, but see nothing in them.
-POSTGRES_USER_UNDER_ROOT = "campus-helpdesk"
+# Erlang's own cookie is drawn from the clock. Ours has 256 bits, and each start a new one: it is no
+# part of the data.
+COOKIE_BYTES = 32
+LOOPBACK_ONLY = "-kernel inet_dist_use_interface {127,0,0,1}"
 
 
 class ServerError(Exception):
@@ -47,15 +48,18 @@ class ServerError(Exception):
 class Program:
     """What the supervisor runs: lower `priority` starts earlier and stops later.
 
-    It runs in its `folder`, or in the repository.
+    It runs in its `folder`, or in the repository, as its `user` where root starts it (`users.py`).
     """
 
     name: str
+    user: str
     command: list[str]
     environment: dict[str, str]
     priority: int
     stop_signal: str = "TERM"
     folder: Path | None = None
+    # The lowest at which it listens: below 1024 that is a right.
+    port: int = users.FIRST_FREE_PORT
 
 
 def wait_until(
@@ -108,31 +112,22 @@ class Postgres:
 
     def prepare(self) -> None:
         """Make the cluster where there is none yet."""
-        if os.geteuid() == 0:
-            _make_postgres_user()
-            _let_postgres_user_run(POSTGRES_BIN_PATH.parent)
-            for path in {*POSTGRES_BIN_PATH.parents, *self._data.parents}:
-                if path.exists():
-                    _let_postgres_user_pass(path)
+        users.own(self._data, users.POSTGRES)
         if (self._data / "PG_VERSION").exists():
             return
-        self._data.mkdir(mode=0o700, parents=True, exist_ok=True)
         password = self._data.parent / "postgres-password"
         password.touch(mode=0o600)
         password.write_text(self._names["POSTGRES_PASSWORD"])
         try:
             if os.geteuid() == 0:
-                for path in (self._data, password):
-                    shutil.chown(path, POSTGRES_USER_UNDER_ROOT, POSTGRES_USER_UNDER_ROOT)
-            _run(
-                [
-                    *_unprivileged(),
-                    *(str(POSTGRES_BIN_PATH / "initdb"), "-D", str(self._data), "-U", "postgres"),
-                    *("--encoding=UTF8", "--locale=C.UTF-8", "--auth=scram-sha-256"),
-                    f"--pwfile={password}",
-                    *([] if self._durable else ["--no-sync"]),
-                ]
-            )
+                shutil.chown(password, users.name_of(users.POSTGRES))
+            command = [
+                *(str(POSTGRES_BIN_PATH / "initdb"), "-D", str(self._data), "-U", "postgres"),
+                *("--encoding=UTF8", "--locale=C.UTF-8", "--auth=scram-sha-256"),
+                f"--pwfile={password}",
+                *([] if self._durable else ["--no-sync"]),
+            ]
+            _run(users.as_user(users.POSTGRES, command))
         finally:
             password.unlink()
 
@@ -146,11 +141,11 @@ class Postgres:
         }
         if not self._durable:
             options |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
-        command = [*_unprivileged(), str(POSTGRES_BIN_PATH / "postgres"), "-D", str(self._data)]
+        command = [str(POSTGRES_BIN_PATH / "postgres"), "-D", str(self._data)]
         for name, value in options.items():
             command += ["-c", f"{name}={value}"]
         # SIGINT is PostgreSQL's fast stop: it ends sessions instead of waiting for them.
-        return Program("postgres", command, {}, 1, stop_signal="INT")
+        return Program("postgres", users.POSTGRES, command, {}, 1, stop_signal="INT")
 
     def is_ready(self) -> bool:
         """Tell whether it takes connections."""
@@ -196,26 +191,17 @@ class RabbitMQ:
                 "RabbitMQ is not installed: run `apt-get install rabbitmq-server` as root, or set "
                 "WEB_AMQP_URL and the other names of README.md to a broker that runs elsewhere."
             )
-        self._home.mkdir(parents=True, exist_ok=True)
-        lead_queues_here(self._home / "data")
-        shutil.copy(DEPLOY / "rabbitmq" / "enabled_plugins", self._home)
+        users.own(self._home, users.RABBITMQ)
+        files = self._settings()
+        with users.acting_as(users.RABBITMQ):
+            lead_queues_here(self._home / "data")
+            for name, text in files.items():
+                _write_anew(self._home / name, text)
+
+    def _settings(self) -> dict[str, str]:
         ports = self._names.ports
         amqp_host = listening_host(self._names["WEB_AMQP_URL"])
         management_host = listening_host(self._names["RABBITMQ_MANAGEMENT_URL"])
-        (self._home / "rabbitmq.conf").write_text(
-            (DEPLOY / "rabbitmq" / "rabbitmq.conf").read_text()
-            + f"listeners.tcp.local = {amqp_host}:{ports['amqp']}\n"
-            f"management.tcp.ip = {management_host}\n"
-            f"management.tcp.port = {ports['management']}\n"
-            f"prometheus.tcp.ip = {HOST}\nprometheus.tcp.port = {ports['prometheus']}\n"
-            # The supervisor keeps and bounds what it says.
-            "log.console = true\nlog.console.level = info\nlog.file = false\n"
-        )
-        # The node's name needs `localhost`, which a small machine may not know.
-        (self._home / "inetrc").write_text(
-            f'{{host, {{127,0,0,1}}, ["localhost", "{socket.gethostname()}"]}}.\n'
-            "{lookup, [file, native]}.\n"
-        )
         passwords = {
             password_variable(user): self._names.password(name)
             for name, user in {
@@ -227,9 +213,21 @@ class RabbitMQ:
         }
         for name in ("RABBITMQ_OPERATOR_PASSWORD", "RABBITMQ_ADMIN_PASSWORD"):
             passwords[name] = self._names[name]
-        definitions = self._home / "definitions.json"
-        definitions.touch(mode=0o600)
-        definitions.write_text(render(passwords))
+        return {
+            ".erlang.cookie": secrets.token_hex(COOKIE_BYTES),
+            "enabled_plugins": (DEPLOY / "rabbitmq" / "enabled_plugins").read_text(),
+            "definitions.json": render(passwords),
+            "rabbitmq.conf": (DEPLOY / "rabbitmq" / "rabbitmq.conf").read_text()
+            + f"listeners.tcp.local = {amqp_host}:{ports['amqp']}\n"
+            f"management.tcp.ip = {management_host}\n"
+            f"management.tcp.port = {ports['management']}\n"
+            f"prometheus.tcp.ip = {HOST}\nprometheus.tcp.port = {ports['prometheus']}\n"
+            # The supervisor keeps and bounds what it says.
+            "log.console = true\nlog.console.level = info\nlog.file = false\n",
+            # The node's name needs `localhost`, which a small machine may not know.
+            "inetrc": f'{{host, {{127,0,0,1}}, ["localhost", "{socket.gethostname()}"]}}.\n'
+            "{lookup, [file, native]}.\n",
+        }
 
     def programs(self) -> list[Program]:
         """Return its Erlang port mapper and the broker itself."""
@@ -241,7 +239,9 @@ class RabbitMQ:
             "CAMPUS_DEFINITIONS_FILE": str(self._home / "definitions.json"),
             "RABBITMQ_NODENAME": "campus@localhost",
             "RABBITMQ_DIST_PORT": str(ports["erlang_distribution"]),
-            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": ("-kernel inet_dist_use_interface {127,0,0,1}"),
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": LOOPBACK_ONLY,
+            # `rabbitmqctl` is a node of its own while it runs, and listens too.
+            "RABBITMQ_CTL_ERL_ARGS": LOOPBACK_ONLY,
             "RABBITMQ_MNESIA_BASE": BROKER_DATA,
             "RABBITMQ_LOG_BASE": str(self._home / "log"),
             "ERL_CRASH_DUMP_SECONDS": "0",
@@ -257,9 +257,10 @@ class RabbitMQ:
         server = [str(RABBITMQ_SCRIPTS / "rabbitmq-server")]
         # A clean stop takes RabbitMQ ten seconds, which data that nobody keeps don't need.
         stop = "TERM" if self._durable else "KILL"
+        lowest = min(ports[part] for part in ("amqp", "management", "prometheus"))
         return [
-            Program("epmd", epmd, environment, 1),
-            Program("rabbitmq", server, environment, 2, stop, self._home),
+            Program("epmd", users.RABBITMQ, epmd, environment, 1),
+            Program("rabbitmq", users.RABBITMQ, server, environment, 2, stop, self._home, lowest),
         ]
 
     def is_ready(self) -> bool:
@@ -272,30 +273,11 @@ class RabbitMQ:
         return answers_200(self._names["RABBITMQ_MANAGEMENT_URL"])
 
 
-def _make_postgres_user() -> None:
-    try:
-        pwd.getpwnam(POSTGRES_USER_UNDER_ROOT)
-    except KeyError:
-        options = ("--system", "--user-group", "--no-create-home", "--shell=/usr/sbin/nologin")
-        _run(["useradd", *options, POSTGRES_USER_UNDER_ROOT])
-
-
-def _let_postgres_user_pass(folder: Path) -> None:
-    if not folder.stat().st_mode & stat.S_IXOTH:
-        _run(["setfacl", "--modify", f"user:{POSTGRES_USER_UNDER_ROOT}:x", str(folder)])
-
-
-def _let_postgres_user_run(installed: Path) -> None:
-    # Under a strict umask a wheel's files are for whoever installed it.
-    if not (installed / "bin" / "postgres").stat().st_mode & stat.S_IROTH:
-        _run(["setfacl", "-R", "--modify", f"user:{POSTGRES_USER_UNDER_ROOT}:rX", str(installed)])
-
-
-def _unprivileged() -> list[str]:
-    if os.geteuid() != 0:
-        return []
-    user = POSTGRES_USER_UNDER_ROOT
-    return ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"]
+def _write_anew(file: Path, text: str) -> None:
+    # Erlang takes no cookie that anybody but its owner may read.
+    file.unlink(missing_ok=True)
+    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400), "w") as new:
+        new.write(text)
 
 
 def _run(command: list[str], **environment: str) -> str:

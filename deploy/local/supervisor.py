@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from shlex import join, quote
 from types import TracebackType
@@ -20,6 +21,8 @@ from xmlrpc.client import Fault, ServerProxy
 
 from supervisor.xmlrpc import SupervisorTransport
 
+from deploy.local import users
+from deploy.local.names import PRIVATE, PUBLIC
 from deploy.local.servers import Program, wait_until
 
 STOP_TIMEOUT_SECONDS = 90
@@ -36,6 +39,7 @@ logfile_maxbytes=1MB
 logfile_backups=1
 pidfile=supervisord.pid
 childlogdir=log
+umask=077
 {user}
 [unix_http_server]
 file={socket}
@@ -95,8 +99,9 @@ class Supervisor:
         self._process.wait()
 
     def __enter__(self) -> Self:
-        for folder in ("log", "run"):
-            (self._home / folder).mkdir(exist_ok=True)
+        for folder in (self._home / "log", self._home / "run"):
+            folder.mkdir(exist_ok=True)
+            folder.chmod(0o700)
         _write_private(self._home / "supervisord.conf", self._settings())
         for program in self._programs:
             _write_private(self._home / "run" / program.name, self._script(program))
@@ -104,6 +109,7 @@ class Supervisor:
             # Isolated: what lies in the home is not to be imported.
             [sys.executable, "-I", "-m", "supervisor.supervisord", "-c", "supervisord.conf"],
             cwd=self._home,
+            env=_for_everybody(os.environ),
             stdin=subprocess.DEVNULL,
             # Ctrl-C is for us alone; we stop the rest in order.
             start_new_session=True,
@@ -150,7 +156,8 @@ class Supervisor:
 
     def _script(self, program: Program) -> str:
         settings = [f"export {name}={quote(value)}" for name, value in program.environment.items()]
-        command = f"exec {join(program.command)}"
+        # Root's shell reads this file and exports to this program alone.
+        command = f"exec {join(users.as_user(program.user, program.command, program.port))}"
         folder = program.folder or self._root
         return "\n".join([f"cd {quote(str(folder))}", *settings, command, ""])
 
@@ -164,6 +171,13 @@ class Supervisor:
             return bool(self._call("getState")["statename"] == "RUNNING")
         except OSError:
             return False
+
+
+def _for_everybody(environment: Mapping[str, str]) -> dict[str, str]:
+    # What each program may know of ours stands in its script.
+    kept = {n: v for n, v in environment.items() if n not in (*PUBLIC, *PRIVATE)}
+    # None of them may look into root's.
+    return kept | ({"HOME": "/nonexistent"} if os.geteuid() == 0 else {})
 
 
 def _end_with_parent() -> None:

@@ -4,7 +4,6 @@ import os
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -91,13 +90,6 @@ def refused(*arguments: str, **environment: str) -> str:
     assert "Traceback" not in done.stderr
     (sentence,) = done.stderr.strip().splitlines()
     return sentence
-
-
-@pytest.fixture
-def folder_of_our_own() -> Iterator[Path]:
-    """Lend a folder of which another run of pytest by the same user takes back no rights."""
-    with tempfile.TemporaryDirectory(dir="/tmp") as name:
-        yield Path(name)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root makes another world")
@@ -335,7 +327,7 @@ def supervised(tmp_path: Path) -> Callable[[str], Supervisor]:
     """Return a function that makes a supervisor of one program, a line of shell."""
 
     def make(script: str) -> Supervisor:
-        return Supervisor(tmp_path, ROOT, [Program("one", ["sh", "-c", script], {}, 1)])
+        return Supervisor(tmp_path, ROOT, [Program("one", "web", ["sh", "-c", script], {}, 1)])
 
     return make
 

@@ -113,7 +113,6 @@ def main(arguments: list[str]) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     print(f"seed {options.seed}", flush=True)
     home = Path(tempfile.mkdtemp(prefix="campus-faults-"))
-    home.chmod(0o711)
     is_right = False
     rig = prepare(home)
     try:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from bench.processes import children, tree
 from deploy.local import names as name_file
+from deploy.local import users
 from deploy.local.__main__ import ROOT, start
 from deploy.local.names import Names, free_port
 from deploy.local.servers import (
@@ -141,10 +142,11 @@ class Rig:
 
     async def _limit_disk(self, limit: str) -> None:
         environment = os.environ | self.broker.programs()[1].environment
+        command = [str(RABBITMQ_SCRIPTS / "rabbitmqctl"), "set_disk_free_limit", limit]
         end = time.monotonic() + RECOVERY_MAX_SECONDS
         while time.monotonic() < end:
             process = await asyncio.create_subprocess_exec(
-                *(RABBITMQ_SCRIPTS / "rabbitmqctl", "set_disk_free_limit", limit),
+                *users.as_user(users.RABBITMQ, command),
                 env=environment,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
@@ -159,6 +161,8 @@ def prepare(home: Path) -> Rig:
     """Return a rig on free ports, with fresh data in `home`; nothing runs yet."""
     names = name_file.choose(home, free_ports=True, environment={})
     # Durable: what PostgreSQL acknowledged must survive its being killed.
+    users.prepare(home / "data")
+    users.own(home / "classifier", "classifier_svc")
     postgres = Postgres(home, names)
     broker = RabbitMQ(home, names, durable=False)
     postgres.prepare()
@@ -210,7 +214,7 @@ def _services(
                 environment["ANALYTICS_PORT"] = str(free_port())
                 url = f"http://{name_file.HOST}:{environment['ANALYTICS_PORT']}/health/ready"
         command = [sys.executable, "-m", service, *arguments]
-        programs.append(Program(name, command, environment, 10))
+        programs.append(Program(name, service, command, environment, 10))
         ready[name] = partial(answers_200, url)
     return programs, ready
 
