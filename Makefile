@@ -91,7 +91,11 @@ messages: ## bring the translations in */locale up to date with the sentences
 	  for language in it de es fr; do .venv/bin/pybabel -q update --init-missing --no-fuzzy-matching --ignore-obsolete \
 	    --no-wrap --omit-header -i build/$$service.pot -o $$service/locale/$$language.po -l $$language; done; done
 
+audit: ## licences, known advisories and a list of all parts; 2 where a database cannot be reached
+	@deploy/local/install.sh test
+	@$(PYTHON_IN_VENV) -m deploy.audit $(ARGS)
+
 train: ## train the classifier from its sentences
 	@$(PYTHON_IN_VENV) -m classifier_svc.train
 
-.PHONY: help run test lint demo bench bench-classify bench-similar bench-live bench-search bench-scale lighthouse screenshots retrain overload faults backup restore dead-letters env lock messages train
+.PHONY: help run test lint demo bench bench-classify bench-similar bench-live bench-search bench-scale lighthouse screenshots retrain overload faults backup restore dead-letters env lock messages audit train
