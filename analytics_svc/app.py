@@ -24,7 +24,7 @@ from bus.link import Link
 from bus.rpc_server import RpcServer
 from contracts.reports import ActiveRequest, ResolutionRequest, UnclosedRequest
 from contracts.topology import RPC_REPORT_ACTIVE, RPC_REPORT_RESOLUTION, RPC_REPORT_UNCLOSED
-from runtime.heads import use_own_connections
+from runtime.connections import use_own_connections
 from runtime.listening import listening
 from runtime.postgres import Database
 from runtime.sessions import only_ours

@@ -17,13 +17,13 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 from prometheus_client import Counter
 
+from runtime.connections import peer_address, use_own_connections
 from runtime.heads import (
     FIELD_MAX_BYTES,
     LINE_MAX_BYTES,
     LINGER_SECONDS,
     Answer,
     say_problem,
-    use_own_connections,
 )
 from runtime.listening import listening
 from runtime.turns import Turns
@@ -142,12 +142,14 @@ def run(
     port: int,
     drain_s: float,
     say: Callable[[HTTPStatus], Answer] = say_problem,
+    find_caller: Callable[[web.Request], str] = peer_address,
 ) -> None:
     """Serve until SIGINT, or SIGTERM and `drain_s`; then finish what runs.
 
-    `say` returns what is answered to bytes that are no request. Raises CannotListen.
+    `say` returns what is answered to bytes that are no request, `find_caller` the address that
+    asks. Raises CannotListen.
     """
-    use_own_connections(say)
+    use_own_connections(say, find_caller)
     if drain_s:
         gate.drain_on_sigterm(app, drain_s)
     with listening(host, port):

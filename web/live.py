@@ -120,7 +120,6 @@ class Live:
             for topic in self.streams.topics():
                 for variant in self.streams.variants(topic):
                     self.streams.send(topic, variant, self._ping(topic, variant))
-            self.streams.let_go_of_silent()
             heard = set(self.streams.topics())
             self._watches = {t: w for t, w in self._watches.items() if t in heard or w.task}
 

@@ -195,7 +195,7 @@ class Presence:
                 typing=frozenset(t.role for page, t in typists.items() if page != stream.page),
                 is_open=windows > 1 and stream.variant.role is Role.HELPDESK,
             )
-            if others != stream.others and stream.behind_since is None:
+            if others != stream.others and not stream.is_behind:
                 stream.others = others
                 told[stream.variant, others].append(stream)
         for (variant, others), group in told.items():

@@ -8,26 +8,25 @@ nothing.
 import asyncio
 import re
 import resource
-import time
 from collections.abc import Callable, Collection
 from typing import NamedTuple
 
 from aiohttp import HttpVersion11, web
 from prometheus_client import Counter, Gauge
 
+from runtime.buffers import Unread, abort
 from web.fragments import Others
 from web.topics import ReportTopic, Topic
 from web.variant import Variant
 
 STREAMS_MAX = 20_000
-# Files that a process has open beside its streams: sockets to services, and pages being served.
-# Where it may open few, these are half of them.
-OTHER_FILES = 1_000
+# Files that a process has open beside its streams: sockets to services, and connections of browsers
+# (CONNECTIONS_MAX). Where it may open few, these are half of them.
+OTHER_FILES = 2_500
 # A browser that has this much to read yet is sent no more until it has read it: what is kept for it
-# is this much and one message at most, however slow it is. Then it gets what it lacks.
+# is this much and one message at most, however slow it is. Then it gets what it lacks. One that
+# hardly reads is cut as readers of pages are (`runtime/buffers.py`).
 BEHIND_MAX_BYTES = 64 * 1024
-# One that has not read it by then is let go.
-BEHIND_SECONDS = 30.0
 # Each is loaded anew at every change of a ticket, and there are as many as questions can be asked.
 REPORTS_MAX = 50
 LAST_CHUNK = b"0\r\n\r\n"
@@ -54,13 +53,13 @@ class Stream(asyncio.Protocol):
     """One browser's connection from an address, which hears of `topic` in the words of `variant`.
 
     `page` is what the page calls itself, so that it is not told of itself. It has been told
-    everything up to the event id `position`, except while it is behind; of a ticket it shows the
+    everything up to the event id `position`, except while it `is_behind`; of a ticket it shows the
     version `seen`, 0 where that is not known.
     """
 
     __slots__ = (
-        *("_is_chunked", "_streams", "_transport"),
-        *("address", "behind_since", "others", "page", "position", "seen", "topic", "variant"),
+        *("_is_chunked", "_streams", "_transport", "_unread"),
+        *("address", "others", "page", "position", "seen", "topic", "variant"),
     )
 
     def __init__(
@@ -73,7 +72,7 @@ class Stream(asyncio.Protocol):
         self.page = place.page
         self.position = place.position
         self.seen = place.seen
-        self.behind_since: float | None = None
+        self._unread: Unread | None = None
         # Who else is there as far as the page was told; it may still show what an earlier stream
         # told it.
         self.others: Others | None = None
@@ -92,9 +91,14 @@ class Stream(asyncio.Protocol):
         protocol.connection_lost(None)
         return True
 
+    @property
+    def is_behind(self) -> bool:
+        """Tell whether the browser has to read what it was sent before it is sent more."""
+        return self._unread is not None
+
     def send(self, data: bytes, chunk: bytes) -> None:
         """Write the same bytes, bare or as a chunk of HTTP/1.1; nothing to one that is behind."""
-        if self.behind_since is None:
+        if not self.is_behind:
             self._transport.write(chunk if self._is_chunked else data)
 
     def end(self) -> None:
@@ -106,18 +110,24 @@ class Stream(asyncio.Protocol):
     def let_go(self) -> None:
         """Cut the connection of a browser that does not read."""
         DROPPED.inc()
-        self._transport.abort()
+        abort(self._transport)
 
     def pause_writing(self) -> None:
-        self.behind_since = time.monotonic()
+        self._unread = Unread(self._transport, self.address, self.let_go)
         self._streams.on_behind(self)
 
     def resume_writing(self) -> None:
-        self.behind_since = None
+        self._catch_up()
         self._streams.on_caught_up(self)
 
     def connection_lost(self, error: Exception | None) -> None:
+        self._catch_up()
         self._streams.remove(self)
+
+    def _catch_up(self) -> None:
+        if self._unread is not None:
+            self._unread.end()
+            self._unread = None
 
 
 class EventStream(web.StreamResponse):
@@ -219,17 +229,9 @@ class Streams:
         """Return the streams of a group that can be sent to, by the version that each shows."""
         by_seen: dict[int, list[Stream]] = {}
         for stream in self._groups.get(topic, {}).get(variant, ()):
-            if stream.behind_since is None:
+            if not stream.is_behind:
                 by_seen.setdefault(stream.seen, []).append(stream)
         return by_seen
-
-    def let_go_of_silent(self) -> None:
-        """Cut the connections of browsers that have not caught up for too long."""
-        long_ago = time.monotonic() - BEHIND_SECONDS
-        for topic in self.topics():
-            for stream in self.of(topic):
-                if stream.behind_since is not None and stream.behind_since < long_ago:
-                    stream.let_go()
 
     def send(self, topic: Topic, variant: Variant, text: str) -> None:
         """Send a text to all that hear a topic in a variant."""

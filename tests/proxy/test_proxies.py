@@ -10,7 +10,8 @@ import aiohttp
 import pytest
 from playwright.async_api import async_playwright, expect
 
-from runtime.heads import FIELD_MAX_BYTES, HEAD_SECONDS, LINE_MAX_BYTES
+from runtime.buffers import READ_SECONDS
+from runtime.heads import FIELD_MAX_BYTES, HEAD_MAX_BYTES, HEAD_SECONDS, LINE_MAX_BYTES
 from runtime.http import BODY_SECONDS, KEEPALIVE_SECONDS
 from tests.proxy.conftest import DOCUMENT, HOST, Start, Visit, block, installed
 from tests.web.conftest import Api, MakePerson, Serve
@@ -188,6 +189,8 @@ def test_the_document_says_the_sizes_and_times_that_hold() -> None:
     for row, said in {
         "address": f"{LINE_MAX_BYTES // 1024} KiB, else 414",
         "one header, such as all cookies": f"{FIELD_MAX_BYTES // 1024} KiB, else 431",
+        "all headers and the address": f"{HEAD_MAX_BYTES // 1024} KiB, else 431",
+        "answer": f"1 kB/s, within {READ_SECONDS:g} s",
         "head, from its first byte": f"{HEAD_SECONDS:g} s",
         "idle connection": f"kept {KEEPALIVE_SECONDS:g} s",
         "live updates, `/live`": f"every {PING_SECONDS:g} s",

@@ -26,6 +26,7 @@ UNREADABLE = {
     "a very long address": (b"GET /?%b HTTP/1.1\r\nHost: x\r\n\r\n" % (b"x" * 8_000_000), 414),
     "a long cookie": (request(b"GET", PATH, {b"Cookie": b"a=" + b"x" * FIELD_MAX_BYTES}), 431),
     "a long name": (request(b"GET", PATH, {b"x" * (FIELD_MAX_BYTES + 1): b"1"}), 431),
+    "a large head": (request(b"GET", PATH, {b"X-%d" % n: b"x" * 60_000 for n in range(6)}), 431),
     "many headers": (request(b"GET", PATH, {b"X-%d" % n: b"1" for n in range(200)}), 431),
     "no request": (b"hello\r\n\r\n", 400),
     "TLS": (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\x00" * 500, 400),
