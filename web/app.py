@@ -18,6 +18,7 @@ from web.event_clock import EVENT_CLOCK, EventClock
 from web.forms import FORM_MAX_BYTES, row_of
 from web.forwarded import client_address, watch_for_path
 from web.fragments import Fragments
+from web.hosts import OWN_HOSTS, OwnHosts
 from web.keys import ASSETS, BECAUSE, GATE, RENDERER, RPC, TICKET_API
 from web.limits import LIMITS, Limits, limit_senders
 from web.live import LIVE, Live
@@ -57,6 +58,7 @@ def build_app(settings: Settings) -> web.Application:
     app[GATE] = gate
     app[SETTINGS] = settings
     app[LIMITS] = Limits(settings.limits)
+    app[OWN_HOSTS] = OwnHosts()
     app[ASSETS] = Assets(settings.node_modules)
     app[RENDERER] = Renderer(settings, app[ASSETS])
     app[TICKET_API] = TicketApi(settings.ticket_api_url, settings.ticket_api_token)

@@ -59,6 +59,16 @@ def own_origin(request: web.Request) -> str:
     return str(Origin(_scheme(request, told), places[0])) if places else ""
 
 
+def named_host(request: web.Request) -> str:
+    """Return the name or address under which the browser asks, empty where it says none.
+
+    What cannot be read as one comes as it is: it is nobody's name.
+    """
+    told = _listen(request)
+    places = _places(request, told)
+    return places[0].host if places else told.host or request.headers.get(hdrs.HOST, "")
+
+
 def is_own(request: web.Request, origin: str) -> bool:
     """Tell whether an origin that a browser names is this site.
 

@@ -3,8 +3,10 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
+from socket import gethostname
 from zoneinfo import ZoneInfo
 
 from aiohttp import web
@@ -13,7 +15,7 @@ from bus.signatures import Keys, read_keys
 from contracts.addresses import check_address
 from runtime.http import read_drain_seconds
 from runtime.limits import Rate, read_limits
-from web.origin import Origin, read_origin
+from web.origin import Origin, read_origin, read_place
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SECRET_MIN_CHARACTERS = 16
@@ -56,8 +58,9 @@ class Settings:
 
     Proxies in front are declared, since anybody can send what they say: `trusted_proxies` names
     them, and `is_behind_proxy` takes whoever connects for one. `origins` are this site's own
-    addresses where no proxy says them. See docs/proxy.md. `secret` signs what browsers keep.
-    `limits` has the rates of one browser and of one address, for each kind that has a limit.
+    addresses where no proxy says them, and `hosts` more names of it. See docs/proxy.md. `secret`
+    signs what browsers keep. `limits` has the rates of one browser and of one address, for each
+    kind that has a limit.
     """
 
     ticket_api_url: str
@@ -72,8 +75,16 @@ class Settings:
     is_behind_proxy: bool
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...]
     origins: tuple[Origin, ...]
+    hosts: tuple[str, ...]
     node_modules: Path
     drain_s: float
+
+    @cached_property
+    def own_hosts(self) -> frozenset[str]:
+        """Return every name of this site: the declared ones, and those of this machine."""
+        machine = (gethostname().lower(), self.host.lower())
+        declared = (origin.place.host for origin in self.origins)
+        return frozenset({"localhost", *machine, *self.hosts, *declared})
 
 
 SETTINGS: web.AppKey[Settings] = web.AppKey("settings")
@@ -115,6 +126,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         is_behind_proxy=_read_switch("WEB_BEHIND_PROXY", environment),
         trusted_proxies=tuple(_read_networks("WEB_TRUSTED_PROXIES", environment)),
         origins=tuple(_read_origins("WEB_ORIGINS", environment)),
+        hosts=tuple(_read_hosts("WEB_HOSTS", environment)),
         node_modules=Path(environment.get("WEB_NODE_MODULES") or REPOSITORY / "node_modules"),
         drain_s=drain_s,
     )
@@ -173,6 +185,17 @@ def _read_origins(name: str, environment: Mapping[str, str]) -> Iterator[Origin]
                 f"{name} must be addresses such as https://helpdesk.example.edu, without a path, "
                 f"not {text!r}."
             ) from None
+
+
+def _read_hosts(name: str, environment: Mapping[str, str]) -> Iterator[str]:
+    for text in _read_list(name, environment):
+        place = read_place(text)
+        if place is None or place.port or text.endswith((":80", ":443")):
+            raise SettingsError(
+                f"{name} must be names such as helpdesk.example.edu, without scheme and port, "
+                f"not {text!r}."
+            )
+        yield place.host
 
 
 def _read_list(name: str, environment: Mapping[str, str]) -> list[str]:

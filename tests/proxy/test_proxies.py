@@ -19,7 +19,7 @@ from web.forms import FORM_MAX_BYTES
 from web.live import PING_SECONDS
 from web.origin import read_origin
 
-HERE: dict[str, Any] = {"trusted_proxies": (ip_network("127.0.0.1"),)}
+HERE: dict[str, Any] = {"trusted_proxies": (ip_network("127.0.0.1"),), "hosts": (HOST,)}
 # Sooner than any proxy that collects would let it through.
 PROMPT_SECONDS = 3.0
 both = pytest.mark.parametrize(

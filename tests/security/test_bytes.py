@@ -64,7 +64,7 @@ async def test_bytes_that_no_browser_sends_forge_no_answer(
     stack: Stack, start: bytes, role: bytes
 ) -> None:
     answer = await send_raw(
-        stack["WEB_URL"], start + role + b"Host: x\r\nConnection: close\r\n\r\n"
+        stack["WEB_URL"], start + role + b"Host: 127.0.0.1\r\nConnection: close\r\n\r\n"
     )
     assert status_of(answer) in (200, 303, 400, 404, 411, 413, 417, 501)
     head, _, body = answer.partition(b"\r\n\r\n")
@@ -93,7 +93,7 @@ async def test_an_idempotency_key_is_a_uuid_or_refused(
     body = b'{"description": "with a forged key"}'
     answer = await send_raw(
         stack["TICKET_API_URL"],
-        b"POST /v1/tickets HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-Role: user\r\n"
+        b"POST /v1/tickets HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nX-Role: user\r\n"
         b"Authorization: Bearer %b\r\nIdempotency-Key: %b\r\n"
         b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%b"
         % (rest.token.encode(), key, len(body), body),

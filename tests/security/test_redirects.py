@@ -80,13 +80,13 @@ async def test_a_forged_host_is_nowhere_in_the_answer(
         "Content-Length: 0\r\nConnection: close\r\n\r\n"
     )
     answer = await send_raw(stack["WEB_URL"], request.encode())
-    assert status_of(answer) in (status, 400)
+    assert status_of(answer) in (status, 400, 421)
     assert b"evil.example" not in answer
 
 
 @pytest.mark.parametrize("target", ["http://evil.example/tickets/7", "//evil.example/tickets/7"])
 async def test_an_absolute_address_is_no_way_out(stack: Stack, target: str) -> None:
-    request = f"GET {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    request = f"GET {target} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
     answer = await send_raw(stack["WEB_URL"], request.encode())
     for line in answer.split(b"\r\n\r\n")[0].split(b"\r\n"):
         if line.lower().startswith(b"location:"):
@@ -143,7 +143,7 @@ OUTSIDE = [
 async def test_static_files_are_those_that_have_a_name_of_their_own(
     stack: Stack, name: str
 ) -> None:
-    request = f"GET /static/{name} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    request = f"GET /static/{name} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
     answer = await send_raw(stack["WEB_URL"], request.encode())
     assert status_of(answer) in (400, 404)
     for secret in (b"root:", b"[project]", b"import ", b"font-family"):

@@ -207,10 +207,10 @@ async def _is_ready(api: Any) -> bool:
 
 
 MALFORMED = (
-    b"GET /tickets?q=whispered\xff HTTP/1.1\r\nHost: x\r\n\r\n",
-    b"GET /tickets HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer whispered\x01\r\n\r\n",
-    b"GET /tickets HTTP/1.1\r\nHost: x\r\nCookie: whispered" + b"x" * 70_000 + b"\r\n\r\n",
-    b"POST /v1/tickets HTTP/1.1\r\nHost: x\r\nContent-Length: whispered\r\n\r\n",
+    b"GET /tickets?q=whispered\xff HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+    b"GET /tickets HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer whispered\x01\r\n\r\n",
+    b"GET /tickets HTTP/1.1\r\nHost: 127.0.0.1\r\nCookie: whispered" + b"x" * 70_000 + b"\r\n\r\n",
+    b"POST /v1/tickets HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: whispered\r\n\r\n",
 )
 
 

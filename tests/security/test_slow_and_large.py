@@ -26,11 +26,12 @@ every_service = pytest.mark.parametrize("service", SERVICES)
 def _headers(stack: Stack, service: str) -> bytes:
     if service == "web":
         return (
-            b"Host: x\r\nCookie: role=user\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+            b"Host: 127.0.0.1\r\nCookie: role=user\r\n"
+            b"Content-Type: application/x-www-form-urlencoded\r\n"
         )
     token = stack["TICKET_API_TOKEN"].encode()
     return (
-        b"Host: x\r\nX-Role: user\r\nContent-Type: application/json\r\n"
+        b"Host: 127.0.0.1\r\nX-Role: user\r\nContent-Type: application/json\r\n"
         b"Authorization: Bearer %b\r\n" % token
     )
 

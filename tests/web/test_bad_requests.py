@@ -67,7 +67,7 @@ async def test_who_goes_away_in_the_middle_of_a_form_is_no_defect(
 ) -> None:
     server = await serve()
     _, writer = await asyncio.open_connection(server.host, server.port)
-    head = b"POST /tickets HTTP/1.1\r\nHost: x\r\nCookie: role=user\r\nContent-Length: 99\r\n"
+    head = b"POST /tickets HTTP/1.1\r\nHost: [::1]\r\nCookie: role=user\r\nContent-Length: 99\r\n"
     writer.write(head + b"Content-Type: application/x-www-form-urlencoded\r\n\r\ntext=abc")
     await writer.drain()
     await asyncio.sleep(0.1)

@@ -19,6 +19,8 @@ NAMED: dict[str, Any] = {"trusted_proxies": HERE}
 TWO: dict[str, Any] = {"trusted_proxies": INNER}
 ELSEWHERE: dict[str, Any] = {"trusted_proxies": (ip_network("192.0.2.1"),), "is_behind_proxy": True}
 ORIGINS: dict[str, Any] = {"origins": (read_origin("https://h.example"), read_origin("http://h"))}
+# Which names are ours is another matter: tests/security/test_hosts.py.
+KNOWN: dict[str, Any] = {"hosts": ("h", "h.example", "up", "evil.example")}
 
 
 class Case(NamedTuple):
@@ -128,7 +130,7 @@ CASES = {
 async def test_a_form_is_taken_at_the_address_that_the_browser_sees_and_at_no_other(
     people: MakePerson, serve: Serve, declared: dict[str, Any]
 ) -> None:
-    session = people("user", await serve(**declared), is_browser=False).session
+    session = people("user", await serve(**declared, **KNOWN), is_browser=False).session
     for name, case in CASES.items():
         if case.settings is not declared:
             continue
@@ -158,7 +160,7 @@ CLIENTS = [
 async def test_a_refusal_says_in_the_log_who_asked_and_both_addresses(
     people: MakePerson, serve: Serve, caplog: pytest.LogCaptureFixture, declared: dict[str, Any]
 ) -> None:
-    person = people("user", await serve(**declared), is_browser=False)
+    person = people("user", await serve(**declared, **KNOWN), is_browser=False)
     for settings, said, client in CLIENTS:
         if settings is not declared:
             continue
@@ -179,7 +181,7 @@ async def test_a_refusal_says_in_the_log_who_asked_and_both_addresses(
 async def test_a_switch_in_the_footer_leads_back_behind_a_proxy_too(
     people: MakePerson, serve: Serve
 ) -> None:
-    person = people("user", await serve(**NAMED))
+    person = people("user", await serve(**NAMED, **KNOWN))
     headers = {"Host": "up"} | x(host="h:8443", proto="https")
     for referer, leads_to in (
         ("https://h:8443/tickets?q=x", "/tickets?q=x"),
@@ -202,7 +204,7 @@ UNDER_A_PATH = [
 async def test_a_path_under_which_a_proxy_publishes_the_helpdesk_is_named_once(
     people: MakePerson, serve: Serve, caplog: pytest.LogCaptureFixture, headers: dict[str, str]
 ) -> None:
-    person = people("user", await serve(**NAMED))
+    person = people("user", await serve(**NAMED, **KNOWN))
     await person.see("/", headers={"X-Forwarded-Prefix": "/"})
     assert "under the path" not in caplog.text
     for _ in range(3):
@@ -217,7 +219,7 @@ async def test_a_path_that_no_declared_proxy_names_is_not_believed(
     caplog: pytest.LogCaptureFixture,
     declared: dict[str, Any],
 ) -> None:
-    person = people("user", await serve(**declared))
+    person = people("user", await serve(**declared, **KNOWN))
     for headers in UNDER_A_PATH:
         await person.see("/", headers=headers)
     assert "under the path" not in caplog.text

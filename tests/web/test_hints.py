@@ -69,7 +69,7 @@ async def test_an_abandoned_request_ends_its_work_and_harms_no_other(hung: HungC
     for _, writer in readers:
         writer.write(
             b"GET /tickets/hints?text=the+projector+is+broken HTTP/1.1\r\n"
-            b"Host: here\r\nCookie: role=user\r\n\r\n"
+            b"Host: 127.0.0.1\r\nCookie: role=user\r\n\r\n"
         )
         await hung.taken.get()
     before, left_at = _abandoned(), time.perf_counter()

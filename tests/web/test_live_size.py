@@ -151,7 +151,7 @@ class SlowReader:
         self._socket = socket.socket()
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16_384)
         self._socket.connect((str(server.host), server.port))
-        head = f"GET {path} HTTP/1.1\r\nHost: x\r\nCookie: role=user\r\n\r\n"
+        head = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nCookie: role=user\r\n\r\n"
         self._socket.sendall(head.encode())
         self._socket.setblocking(False)
         self.heard = b""

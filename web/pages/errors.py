@@ -16,6 +16,7 @@ from runtime.limits import Limited
 from runtime.writers import Crowded
 from web.filters import label
 from web.forms import read_form
+from web.hosts import OWN_HOSTS, ForeignHost
 from web.i18n import CATALOGS, N_, Language, ngettext
 from web.i18n import gettext as _
 from web.keys import RENDERER
@@ -44,6 +45,10 @@ SENTENCES = {
     413: N_("That is more than a form may hold."),
     414: N_("This address is longer than this site takes."),
     415: N_("This address takes the forms of this site only."),
+    421: N_(
+        "This site is not known under the name in your address bar. If it should be, whoever runs "
+        "it adds the name to WEB_HOSTS."
+    ),
     431: N_(
         "Your browser sent more with its request than this site takes, perhaps too many cookies. "
         "Deleting the cookies of this site helps."
@@ -56,6 +61,7 @@ HEADINGS = {
     404: N_("Not found"),
     413: N_("Too much"),
     414: N_("Too much"),
+    421: N_("Not the name of this site"),
     429: N_("Please wait a moment"),
     431: N_("Too much"),
     500: N_("Our mistake"),
@@ -88,8 +94,11 @@ class ErrorPage(Page):
 async def answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Answer every error with a page, or with a sentence in the page for htmx."""
     try:
+        request.app[OWN_HOSTS].require(request)
         require_same_site(request)
         return await handler(request)
+    except ForeignHost:
+        return error_response(request, 421, _(SENTENCES[421]))
     except CrossSite:
         return error_response(request, 403, _(CROSS_SITE))
     except NoRole as error:
