@@ -25,6 +25,7 @@ from bus.rpc_server import RpcServer
 from contracts.reports import ActiveRequest, ResolutionRequest, UnclosedRequest
 from contracts.topology import RPC_REPORT_ACTIVE, RPC_REPORT_RESOLUTION, RPC_REPORT_UNCLOSED
 from runtime.connections import use_own_connections
+from runtime.lag import watch_loop
 from runtime.listening import listening
 from runtime.postgres import Database
 from runtime.sessions import only_ours
@@ -81,7 +82,8 @@ async def serve(settings: Settings, names: Iterable[str]) -> None:
     url = settings.database_url
     async with only_ours("ANALYTICS_DATABASE_URL", url), database.connect(url) as pool:
         workers = {name: WORKERS[name](pool, settings) for name in names}
-        async with _health(settings, pool, workers), asyncio.TaskGroup() as group:
+        health_server = _health(settings, pool, workers)
+        async with watch_loop(), health_server, asyncio.TaskGroup() as group:
             tasks = [
                 group.create_task(worker.run(settings.amqp_url, f"analytics_svc {name}"))
                 for name, worker in workers.items()

@@ -9,6 +9,7 @@ from bus.connection import end
 from bus.rpc_client import RpcClient
 from runtime.heads import name_server
 from runtime.http import HANDLER_ARGS, Gate
+from runtime.lag import keep_watching, name_slow_steps
 from runtime.limits import Buckets
 from runtime.sessions import only_ours
 from runtime.writers import Writers
@@ -37,6 +38,7 @@ def build_app(settings: Settings) -> web.Application:
     gate = Gate(REQUESTS_AT_ONCE, REQUESTS_WAITING, FREE)
     app = web.Application(
         middlewares=[
+            name_slow_steps,
             measure,
             answer_problems,
             authenticate,
@@ -79,5 +81,5 @@ def build_app(settings: Settings) -> web.Application:
         await end(*tasks)
 
     # Ended in reverse: nothing uses the pool any more when it closes.
-    app.cleanup_ctx.extend([keep_pool, carry_messages])
+    app.cleanup_ctx.extend([keep_watching, keep_pool, carry_messages])
     return app

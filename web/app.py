@@ -10,6 +10,7 @@ from bus.connection import end
 from bus.rpc_client import RpcClient
 from runtime.heads import name_server
 from runtime.http import HANDLER_ARGS, Gate
+from runtime.lag import keep_watching, name_slow_steps
 from runtime.writers import Writers
 from web.assets import Assets
 from web.browser import know_browser
@@ -48,7 +49,7 @@ def build_app(settings: Settings) -> web.Application:
     gate = Gate(PAGES_AT_ONCE, PAGES_WAITING, FREE, caller=client_address, spare=PAGES_SPARE)
     app = web.Application(
         middlewares=[
-            *(measure, watch_for_path(), apply_preferences, answer_errors),
+            *(name_slow_steps, measure, watch_for_path(), apply_preferences, answer_errors),
             *(know_browser, limit_senders),
             *(Writers(row_of).serve, gate.serve, require_shown_role),
         ],
@@ -68,7 +69,7 @@ def build_app(settings: Settings) -> web.Application:
     app[EVENT_CLOCK] = EventClock()
     app[LIVE] = Live(fragments, app[EVENT_CLOCK], settings.events_keys)
     app[PRESENCE] = Presence(app[LIVE].streams, fragments)
-    app.cleanup_ctx.append(_clients)
+    app.cleanup_ctx.extend([keep_watching, _clients])
     app.on_response_prepare.extend([add_headers, name_server])
     # Streams never finish by themselves: end them first, or they would hold up the stop.
     app.on_shutdown.append(_end_streams)

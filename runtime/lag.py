@@ -1,0 +1,119 @@
+"""Watches the event loop, in production too: how late it is, and which route holds it.
+
+Whatever computes without a pause makes everybody else wait. A beat measures how late the loop
+comes back to it; a handler's own steps, from one `await` to the next, are measured one by one, so
+that a long one has a name. Costs 1.6 µs a step and ten beats a second. asyncio's debug mode would
+tell as much, and makes everything slower.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any, TypeVar
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+from prometheus_client import Counter, Histogram
+
+log = logging.getLogger(__name__)
+
+BEAT_SECONDS = 0.1
+STEP_MAX_SECONDS = 0.05
+# What is slow is slow for everybody who asks; once is enough to find it.
+LOG_SECONDS = 60.0
+
+LAG_SECONDS = Histogram(
+    "event_loop_lag_seconds",
+    "How much later than asked the event loop came back to a timer.",
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5),
+)
+HELD = Counter(
+    "event_loop_held_total", f"Steps of over {STEP_MAX_SECONDS:g} s without a pause.", ["route"]
+)
+
+ResultT = TypeVar("ResultT")
+_said_at: dict[str, float] = {}
+
+
+@asynccontextmanager
+async def watch_loop() -> AsyncIterator[None]:
+    """Measure the loop's lag meanwhile."""
+    task = asyncio.create_task(_beat())
+    try:
+        yield
+    finally:
+        task.cancel()
+
+
+async def keep_watching(_app: web.Application) -> AsyncIterator[None]:
+    """Measure the loop's lag while an application runs (a cleanup context)."""
+    async with watch_loop():
+        yield
+
+
+@web.middleware
+async def name_slow_steps(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Say in the log which route's handler held the loop, by its pattern and never by its values.
+
+    Tasks that a handler starts are not its steps.
+    """
+    resource = request.match_info.route.resource
+    route = f"{request.method} {resource.canonical}" if resource else "no route"
+    return await Steps(handler(request), lambda wall_s, cpu_s: note_step(route, wall_s, cpu_s))
+
+
+def note_step(route: str, wall_s: float, cpu_s: float) -> None:
+    """Count and log a step of that many seconds, of which `cpu_s` were our own computing."""
+    if wall_s <= STEP_MAX_SECONDS:
+        return
+    HELD.labels(route).inc()
+    now = time.monotonic()
+    if now - _said_at.get(route, -LOG_SECONDS) >= LOG_SECONDS:
+        _said_at[route] = now
+        log.warning("%s held the loop for %.3f s (%.3f s of CPU)", route, wall_s, cpu_s)
+
+
+async def _beat() -> None:
+    loop = asyncio.get_running_loop()
+    while True:
+        due = loop.time() + BEAT_SECONDS
+        await asyncio.sleep(BEAT_SECONDS)
+        LAG_SECONDS.observe(max(0.0, loop.time() - due))
+
+
+class Steps(Awaitable[ResultT]):
+    """Something to await; `note` hears of each of its steps how long it took: on the clock, and of
+    CPU in this thread, in seconds.
+    """
+
+    def __init__(self, awaitable: Awaitable[ResultT], note: Callable[[float, float], None]) -> None:
+        self._awaitable = awaitable
+        self._note = note
+
+    def __await__(self) -> Generator[Any, Any, ResultT]:
+        """Run step by step, and pass on what is sent, thrown and returned."""
+        steps = self._awaitable.__await__()
+        step: Callable[[], Any] = partial(next, steps)
+        try:
+            while True:
+                wall_s, cpu_s = time.perf_counter(), time.thread_time()
+                try:
+                    waited_for = step()
+                except StopIteration as end:
+                    result: ResultT = end.value
+                    return result
+                finally:
+                    self._note(time.perf_counter() - wall_s, time.thread_time() - cpu_s)
+                try:
+                    sent = yield waited_for
+                except GeneratorExit:
+                    raise
+                except BaseException as thrown:
+                    step = partial(steps.throw, thrown)
+                else:
+                    step = partial(steps.send, sent)
+        finally:
+            steps.close()
