@@ -236,18 +236,31 @@ class Problem(Record):
         return self.model_dump_json(exclude={name for name, value in self if value is None})
 
 
+# As many as a person corrects before asking again, and as much of the name of an unknown field as
+# tells it from others: whoever sends nonsense gets little of it back.
+ERRORS_MAX = 20
+NAME_MAX_CHARACTERS = 60
+
+
 def field_errors(errors: list[Any]) -> list[FieldError]:
-    """Return pydantic's error details as a person would say them, the field's path dotted."""
-    return [
-        FieldError(
-            field=".".join(str(part) for part in error["loc"]) or "body",
-            message=error["msg"].replace("Input should be", "must be"),
-            code=error["type"],
-            params={
-                name: value
-                for name, value in error.get("ctx", {}).items()
-                if isinstance(value, str | int)
-            },
-        )
-        for error in errors
-    ]
+    """Return pydantic's error details as a person would say them, the field's path dotted.
+
+    Each once, ERRORS_MAX at most.
+    """
+    found: dict[tuple[str, str], FieldError] = {}
+    for error in errors:
+        field = _shorten(".".join(str(part) for part in error["loc"])) or "body"
+        message = error["msg"].replace("Input should be", "must be")
+        if (field, message) not in found:
+            ctx = error.get("ctx", {})
+            params = {name: value for name, value in ctx.items() if isinstance(value, str | int)}
+            found[field, message] = FieldError(
+                field=field, message=message, code=error["type"], params=params
+            )
+        if len(found) == ERRORS_MAX:
+            break
+    return list(found.values())
+
+
+def _shorten(name: str) -> str:
+    return name if len(name) <= NAME_MAX_CHARACTERS else f"{name[:NAME_MAX_CHARACTERS]}…"

@@ -58,6 +58,9 @@ RETRY_AFTER_SECONDS = 2
 # A proxy that asks for health every few seconds has turned away by then.
 DRAIN_MAX_SECONDS = 60
 
+# Far more than any address of ours has: what a vocabulary holds can be named a few times over.
+PARAMETERS_MAX = 50
+
 REFUSED_TOTAL = Counter("http_refused_total", "Requests refused because too many were in work.")
 
 
@@ -181,6 +184,11 @@ async def read_body(request: web.Request) -> None:
             await request.read()
     except TimeoutError:
         raise web.HTTPRequestTimeout from None
+
+
+def has_too_many_parameters(request: web.Request) -> bool:
+    """Tell whether an address has more than PARAMETERS_MAX; they are counted, not read."""
+    return request.rel_url.raw_query_string.count("&") >= PARAMETERS_MAX
 
 
 def _stop() -> None:

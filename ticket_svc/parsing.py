@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from contracts.fields import ID_MAX
 from contracts.rest import field_errors
+from runtime.http import PARAMETERS_MAX, has_too_many_parameters
 from ticket_svc.errors import (
     BadJson,
     Invalid,
@@ -44,12 +45,21 @@ async def read_body(request: web.Request, body_type: type[BodyT]) -> BodyT:
 
 def read_query(request: web.Request, query_type: type[QueryT]) -> QueryT:
     """Return the parameters of the address; raises Invalid."""
+    if has_too_many_parameters(request):
+        raise Invalid(
+            bad_field(
+                "query",
+                "too_many_parameters",
+                "must hold at most {max} parameters",
+                max=PARAMETERS_MAX,
+            )
+        )
     values: dict[str, str | list[str]] = {}
-    for name in set(request.query):
+    for name in dict.fromkeys(request.query):
         given = request.query.getall(name)
         if name in query_type.repeated:
-            values[name] = given
-        elif len(given) == 1:
+            values[name] = list(dict.fromkeys(given))
+        elif len(given) == 1 or name not in query_type.model_fields:
             values[name] = given[0]
         else:
             raise Invalid(bad_field(name, "given_twice", "must be given once"))

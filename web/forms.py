@@ -1,5 +1,6 @@
 """Reads a posted form; what is no form is an error, never mangled text."""
 
+from collections.abc import Mapping
 from urllib.parse import parse_qsl
 from uuid import UUID, uuid4, uuid5
 
@@ -10,6 +11,8 @@ FORM = "application/x-www-form-urlencoded"
 # still read, so that it comes back with the text and how much of it is too long.
 FORM_MAX_BYTES = 192 * 1024
 FIELDS_MAX = 20
+# Longer than any word, date, number or cursor in an address.
+VALUE_MAX_CHARACTERS = 100
 
 
 async def read_form(request: web.Request) -> dict[str, str]:
@@ -32,6 +35,14 @@ async def read_fields(request: web.Request, most: int = FIELDS_MAX) -> list[tupl
         )
     except ValueError:
         raise web.HTTPBadRequest from None
+
+
+def read_value(query: Mapping[str, str], name: str) -> str:
+    """Return a parameter of an address, trimmed, empty where there is none.
+
+    What is longer than any right value stays a wrong one when it is cut.
+    """
+    return query.get(name, "").strip()[:VALUE_MAX_CHARACTERS]
 
 
 def row_of(request: web.Request) -> str | None:

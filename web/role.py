@@ -67,7 +67,7 @@ def require_role(request: web.Request, *, is_page: bool = True) -> Role:
 
 
 def _entry(wanted: str) -> str:
-    if wanted == HOME or len(wanted) > NEXT_MAX_CHARACTERS or not is_ours(wanted):
+    if wanted == HOME or not is_ours(wanted):
         return "/"
     return f"/?next={quote(wanted, safe='/')}"
 
@@ -99,9 +99,10 @@ def safe_next(wanted: str) -> str:
 
 
 def is_ours(address: str) -> bool:
-    """Tell whether an address leads to a page of ours, and to no other host."""
+    """Tell whether an address leads to a page of ours, to no other host, and is not too long."""
     return (
-        address.startswith("/")
+        len(address) <= NEXT_MAX_CHARACTERS
+        and address.startswith("/")
         and not address.startswith(("//", "/\\"))  # browsers read both as another host
         and address.isprintable()
     )

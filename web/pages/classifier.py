@@ -14,7 +14,7 @@ from bus.rpc import RpcError
 from bus.rpc_client import RpcClient
 from contracts.messages import Classification, ClassifyRequest, Confused, CorrectionsReport
 from contracts.rest import field_errors
-from contracts.vocabulary import Category
+from contracts.vocabulary import DESCRIPTION_MAX_CHARACTERS, Category
 from web.classify import corrections, find_category
 from web.keys import RPC
 from web.refusals import say_texts
@@ -23,6 +23,8 @@ from web.role import require_helpdesk
 
 # A quarter of a year: longer ago another model was asked.
 WEEKS_SHOWN = 13
+# More than is taken, so that what is pasted stays there with how much of it is too long.
+TEXT_SHOWN_CHARACTERS = 2 * DESCRIPTION_MAX_CHARACTERS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +73,7 @@ async def show(request: web.Request) -> web.Response:
     """Show the corrections, and what the model would say to the text in the address."""
     role = require_helpdesk(request)
     rpc = request.app[RPC]
-    text = request.query.get("text", "")
+    text = request.query.get("text", "")[:TEXT_SHOWN_CHARACTERS]
     error = _find_error(text) if text else ""
     guess, report = await asyncio.gather(
         find_category(rpc, text) if text and not error else _nothing(), _find_report(rpc)

@@ -11,7 +11,7 @@ from aiohttp.typedefs import Handler
 from markupsafe import Markup, escape
 
 from runtime.heads import Answer
-from runtime.http import RETRY_AFTER_SECONDS, Busy
+from runtime.http import RETRY_AFTER_SECONDS, Busy, has_too_many_parameters
 from runtime.limits import Limited
 from runtime.writers import Crowded
 from web.filters import label
@@ -96,6 +96,8 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
     try:
         request.app[OWN_HOSTS].require(request)
         require_same_site(request)
+        if has_too_many_parameters(request):
+            raise web.HTTPBadRequest
         return await handler(request)
     except ForeignHost:
         return error_response(request, 421, _(SENTENCES[421]))

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from contracts.rest import FieldError, field_errors
 from contracts.vocabulary import PeriodUnit
+from web.forms import read_value
 from web.i18n import current_language
 from web.reports import ANALYSES, REQUESTS, Request
 
@@ -78,4 +79,4 @@ class Question:
 
 def read_question(query: Mapping[str, str], analysis: str) -> Question:
     """Return what an address asks one analysis, or all of them."""
-    return Question(**{n: query[n].strip() for n in PARAMETERS[analysis] if n in query})
+    return Question(**{n: read_value(query, n) for n in PARAMETERS[analysis] if n in query})

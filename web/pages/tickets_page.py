@@ -15,10 +15,17 @@ from multidict import MultiMapping
 
 from contracts.fields import find_ticket_number
 from contracts.rest import Counts, TicketPage
-from contracts.vocabulary import PAGE_MAX_ITEMS, Category, Role, Status
+from contracts.vocabulary import (
+    MESSAGE_MAX_CHARACTERS,
+    PAGE_MAX_ITEMS,
+    SEARCH_MAX_CHARACTERS,
+    Category,
+    Role,
+    Status,
+)
 from web.event_clock import EVENT_CLOCK
 from web.filters import label
-from web.forms import read_number
+from web.forms import VALUE_MAX_CHARACTERS, read_number, read_value
 from web.i18n import N_, gettext
 from web.keys import RENDERER, TICKET_API
 from web.refusals import say_named, say_problem
@@ -32,6 +39,8 @@ UNFINISHED = (Status.OPEN.value, Status.ACTIVE.value)
 PAGE_ROWS = 16
 # As far as one page grows by scrolling; then a link leads to the next one.
 ROWS_MAX = 500
+# What is pasted into the search stays there, with how much of it is too long, up to a long message.
+SEARCH_SHOWN_CHARACTERS = MESSAGE_MAX_CHARACTERS
 NEWEST = "-opened_at"
 SORTS = {
     "": N_("Newest"),
@@ -64,7 +73,9 @@ class Filters:
     @property
     def query(self) -> str:
         """Return what stands in the address of this list behind `/tickets`."""
-        pairs = self._pairs(self.status)
+        # An address is not the place for a text that no search takes.
+        short = self if len(self.q) <= SEARCH_MAX_CHARACTERS else replace(self, q="")
+        pairs = short._pairs(self.status)
         pairs += [("cursor", self.cursor)] if self.cursor else []
         pairs += [("rows", str(self.rows))] if self.rows else []
         return f"?{urlencode(pairs)}" if pairs else ""
@@ -202,19 +213,27 @@ def _choices(*members: Status | Category) -> list[tuple[str, str]]:
 
 
 def read_filters(query: MultiMapping[str]) -> Filters:
-    """Return the filters of an address; the ticket service judges their values."""
-    sort = query.get("sort", "")
+    """Return the filters of an address; the ticket service judges their values.
+
+    Of what is longer than any right value so much is kept that it stays a wrong one.
+    """
+    sort = read_value(query, "sort")
     return Filters(
-        status=tuple(filter(None, query.getall("status", ()))),
-        category=tuple(filter(None, query.getall("category", ()))),
-        q=query.get("q", "").strip(),
-        opened_from=query.get("opened_from", ""),
-        opened_to=query.get("opened_to", ""),
+        status=_read_values(query, "status"),
+        category=_read_values(query, "category"),
+        q=query.get("q", "").strip()[:SEARCH_SHOWN_CHARACTERS],
+        opened_from=read_value(query, "opened_from"),
+        opened_to=read_value(query, "opened_to"),
         sort="" if sort == NEWEST else sort,
-        cursor=query.get("cursor", ""),
+        cursor=read_value(query, "cursor"),
         rows=read_rows(query),
         before=read_number(query.get("before")),
     )
+
+
+def _read_values(query: MultiMapping[str], name: str) -> tuple[str, ...]:
+    given = (value[:VALUE_MAX_CHARACTERS] for value in query.getall(name, ()) if value)
+    return tuple(dict.fromkeys(given))
 
 
 def read_rows(fields: Mapping[str, str]) -> int:
