@@ -193,6 +193,19 @@ async def test_a_report_never_sees_a_generation_while_it_is_emptied(
             await report
 
 
+async def test_nobody_else_is_taken_for_a_rebuild(
+    built_pool: Database, ticket_database_url: str
+) -> None:
+    named = {"application_name": store.REBUILD_NAME}
+    other = await asyncpg.connect(ticket_database_url, server_settings=named)
+    async with writing(built_pool) as connection:
+        assert await connection.fetchval(
+            "SELECT usename FROM pg_stat_activity WHERE application_name = $1", store.REBUILD_NAME
+        )
+        assert not await store.is_rebuilding(connection)
+    await other.close()
+
+
 async def test_a_rebuild_that_begins_as_an_event_is_noted_waits_for_it(
     built_pool: Database,
 ) -> None:
