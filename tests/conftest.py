@@ -147,6 +147,9 @@ class Broker:
         self.manage(
             "PUT", "permissions/{vhost}/admin", dict.fromkeys(("configure", "write", "read"), ".*")
         )
+        for limits in DEFINITIONS["parameters"]:
+            for name, value in limits["value"].items():
+                self.manage("PUT", f"vhost-limits/{{vhost}}/{name}", {"value": value})
         kinds = ("policies", "exchanges", "queues", "bindings")
         self.manage("POST", "definitions/{vhost}", {kind: DEFINITIONS[kind] for kind in kinds})
 

@@ -55,9 +55,23 @@ def test_every_queue_is_bounded_by_exactly_one_policy(queue: str) -> None:
     policies = [p for p in DEFINITIONS["policies"] if re.search(p["pattern"], queue)]
     assert len(policies) == 1
     assert policies[0]["definition"]["max-length"] > 0
+    assert policies[0]["definition"]["max-length-bytes"] > 0
     is_dead_request = queue.startswith("rpc.") and queue.endswith(".dead")
     overflow = "drop-head" if is_dead_request else "reject-publish"
     assert policies[0]["definition"]["overflow"] == overflow
+
+
+def test_all_queues_together_fill_no_ordinary_disk() -> None:
+    names = [queue["name"] for queue in DEFINITIONS["queues"]]
+    [limits] = DEFINITIONS["parameters"]
+    names += ["web.live.x"] * (limits["value"]["max-queues"] - len(names))
+    most = sum(
+        policy["definition"]["max-length-bytes"]
+        for policy in DEFINITIONS["policies"]
+        for name in names
+        if re.search(policy["pattern"], name)
+    )
+    assert most < 8e9
 
 
 def test_each_service_has_its_user_and_only_the_operator_sees_management() -> None:
