@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
+from deploy.local.names import SIGNING_KEYS
 from tests.conftest import ROOT
 
 SERVICES: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
@@ -32,6 +33,23 @@ def test_a_container_may_open_as_many_files_as_pages_and_connections_need(name: 
 @pytest.mark.parametrize("image", sorted(IMAGES))
 def test_an_image_says_its_minor_version(image: str) -> None:
     assert re.search(r":\d+\.\d+", image)
+
+
+def test_a_container_has_its_own_key_of_events_and_no_other() -> None:
+    keys = {
+        name: {key for key in service.get("environment", {}) if key in SIGNING_KEYS}
+        for name, service in SERVICES.items()
+    }
+    assert {name: found for name, found in keys.items() if found} == {
+        "web": {"WEB_EVENTS_KEY"},
+        "ticket_svc": set(SIGNING_KEYS),
+        "migrate_tickets": set(SIGNING_KEYS),
+        "analytics_svc": {"ANALYTICS_EVENTS_KEY"},
+        "migrate_analytics": {"ANALYTICS_EVENTS_KEY"},
+        "classifier_svc": {"CLASSIFIER_EVENTS_KEY"},
+    }
+    example = (ROOT / ".env.example").read_text().splitlines()
+    assert {f"{name}=" for name in SIGNING_KEYS} <= set(example)
 
 
 def test_health_is_asked_without_the_proxy_that_an_engine_may_set() -> None:

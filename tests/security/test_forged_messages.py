@@ -7,7 +7,10 @@ name nobody can guess, is written by the administrator here.
 
 import asyncio
 import json
+import os
+import sys
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -32,7 +35,8 @@ from contracts.topology import (
     dead_letter_queue,
 )
 from contracts.vocabulary import EMBEDDING_DIMENSIONS, Category, CategorySource
-from tests.conftest import Stack
+from deploy.local.names import SERVICES, SIGNING_KEYS, Names
+from tests.conftest import ROOT, Stack
 from tests.signing import keys_of, signatures
 from tests.web.conftest import Api, Person
 from tests.web.listener import listening, position
@@ -167,6 +171,28 @@ async def test_an_invented_event_is_in_no_open_page(
     # The queue of presence, which holds no events, is among them.
     assert refused_by_web(stack) - before == 3
     assert INVENTED not in stack.log("web").read_text()
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_a_service_without_its_key_ends_at_its_start_with_a_sentence(
+    names: Names, service: str
+) -> None:
+    ports = dict.fromkeys(("web", "ticket_api", "analytics", "classifier"), 1)
+    environment = replace(names, ports=ports).of_service(service)
+    needed = [name for name in SIGNING_KEYS if name in environment]
+    assert needed
+    for name in needed:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", service),
+            cwd=ROOT,
+            env={"PATH": os.environ["PATH"]} | environment | {name: ""},
+            stderr=asyncio.subprocess.PIPE,
+        )
+        async with asyncio.timeout(20):
+            _, said = await process.communicate()
+        assert process.returncode == 2
+        assert f"Set {name} in the environment" in said.decode()
+        assert len(said.decode().splitlines()) == 1
 
 
 ANSWER = {
