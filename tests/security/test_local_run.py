@@ -34,7 +34,7 @@ def cookie(home: Path) -> str:
     return (home / "rabbitmq" / ".erlang.cookie").read_text()
 
 
-def run(home: Path, *options: str, do: str) -> str:
+def run(home: Path, *options: str, do: str, **environment: str) -> str:
     """Run the helpdesk that keeps its data in `home`, do something inside, return what it says."""
     done = subprocess.run(
         [
@@ -42,7 +42,7 @@ def run(home: Path, *options: str, do: str) -> str:
             *("--", sys.executable, "-m", "tests.security.local_probe", do),
         ],
         cwd=ROOT,
-        env={"PATH": os.environ["PATH"]},
+        env={"PATH": os.environ["PATH"]} | environment,
         capture_output=True,
         text=True,
         check=False,
@@ -75,7 +75,7 @@ def test_a_program_that_is_broken_into_is_alone_whoever_ran_the_folder_before(
     erlangs = home / "rabbitmq" / ".erlang.cookie"
     erlangs.chmod(0o600)
     erlangs.write_text(ERLANGS_COOKIE)
-    seen = json.loads(run(home, do="look"))
+    seen = json.loads(run(home, do="look", **names.values))
 
     programs = seen["processes"]
     assert len(programs) > len(SERVICES)
