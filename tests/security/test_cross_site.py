@@ -116,3 +116,15 @@ async def test_no_get_changes_anything(people: MakePerson, api: Api) -> None:
         seen = await person.see(address.replace("{id}", str(ticket.id)), params=form)
         assert seen.status == 405
     assert await _kept(api, ticket.id) == before
+
+
+@pytest.mark.parametrize(
+    "address", ["/", "/tickets", "/analytics", "/live", "/health/ready", "/gone"]
+)
+async def test_another_site_can_neither_frame_a_page_nor_read_it(
+    people: MakePerson, address: str
+) -> None:
+    person = people("helpdesk", is_browser=False)
+    async with person.session.get(address, headers={"Origin": "https://evil.example"}) as answer:
+        assert "frame-ancestors 'none'" in answer.headers["Content-Security-Policy"]
+        assert not [name for name in answer.headers if name.lower().startswith("access-control-")]
