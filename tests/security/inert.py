@@ -84,4 +84,4 @@ def assert_locked(response: ClientResponse) -> None:
     assert response.headers["X-Content-Type-Options"] == "nosniff"
     assert response.headers["Referrer-Policy"] == "same-origin"
     assert "hacked" not in " ".join(response.headers.keys())
-    assert set(response.cookies) <= {"role", "said"}
+    assert set(response.cookies) <= {"role", "said", "browser"}

@@ -74,6 +74,7 @@ async def test_a_user_s_page_says_that_it_was_closed_and_when(user: Person, clos
 async def test_a_refused_change_of_it_shows_no_word(
     user: Person, closed: Closed, address: str
 ) -> None:
+    await user.see("/")  # where a browser gets its key
     for htmx in (False, True):
         seen = await user.send(
             f"/tickets/{closed.ticket.id}/{address}",

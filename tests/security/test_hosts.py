@@ -125,6 +125,8 @@ GOOD = {
     "TICKET_API_URL": "http://127.0.0.1:8081/",
     "TICKET_API_TOKEN": "a-secret",
     "WEB_AMQP_URL": "amqp://web:another-secret@127.0.0.1/campus",
+    "WEB_SECRET": "sixteen-or-more-signs",
+    "WEB_EVENTS_KEY": "a key for the pages only",
 }
 
 

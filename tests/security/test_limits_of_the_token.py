@@ -7,6 +7,7 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
 from runtime.limits import Rate
+from tests.signing import signing_keys
 from tests.web.conftest import NO_BROKER, MakePerson, Serve
 from ticket_svc.app import build_app
 from ticket_svc.middlewares import LIMITED_TOTAL
@@ -40,11 +41,16 @@ CALLS = {
 READS = ("/v1/tickets", "/v1/tickets/counts", "/v1/tickets/1", "/v1/tickets/1/messages")
 
 
+def settings_of(database_url: str) -> Settings:
+    keys = signing_keys()
+    return Settings(database_url, NO_BROKER, TOKEN, keys, "127.0.0.1", 0, limits=ONE_EACH)
+
+
 @pytest.mark.parametrize("kind", CALLS)
 async def test_a_token_waits_after_too_many_calls_of_a_kind(
     ticket_database_url: str, kind: str
 ) -> None:
-    settings = Settings(ticket_database_url, NO_BROKER, TOKEN, "127.0.0.1", 0, limits=ONE_EACH)
+    settings = settings_of(ticket_database_url)
     headers = {"Authorization": f"Bearer {TOKEN}", "X-Role": "helpdesk", "If-Match": "*"}
     before = LIMITED_TOTAL.labels(kind)._value.get()
     async with TestClient(TestServer(build_app(settings))) as client:
@@ -75,7 +81,7 @@ async def test_a_token_waits_after_too_many_calls_of_a_kind(
 async def test_pages_say_that_tickets_cannot_be_reached_and_keep_the_text(
     ticket_database_url: str, people: MakePerson, serve: Serve, htmx: bool
 ) -> None:
-    settings = Settings(ticket_database_url, NO_BROKER, TOKEN, "127.0.0.1", 0, limits=ONE_EACH)
+    settings = settings_of(ticket_database_url)
     async with TestServer(build_app(settings)) as rest:
         url = str(rest.make_url("")).rstrip("/")
         person = people("user", await serve(ticket_api_url=url, ticket_api_token=TOKEN))

@@ -216,7 +216,9 @@ async def test_a_page_does_for_a_role_what_the_table_says(
     path = (row.path or address).replace("{id}", str(ticket.id))
     expected = {None: row.without, "user": row.user, "helpdesk": row.helpdesk}[role]
     before = await _state(api, ticket)
-    async with people(role).session.request(
+    person = people(role)
+    await person.see("/")  # where a browser gets its key
+    async with person.session.request(
         method, path, data=_filled(row.form, ticket), allow_redirects=False
     ) as answer:
         assert answer.status == expected
