@@ -39,20 +39,33 @@ class Event(Record):
         return self
 
 
+# 64 bits, as a process and a page name themselves.
+_Name = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
+# Of what a process tells the others: more than helpdesk has windows.
+PRESENCE_TICKETS_MAX = 1_000
+PRESENCE_WINDOWS_MAX = 20_000
+
+
 class Typing(Record):
     """Somebody types a message under a ticket; `page` tells one open page from another."""
 
     ticket: Id
-    page: str
+    page: _Name
     role: Role
 
 
 class Presence(Record):
     """What a web process tells the others: who types, or how often helpdesk has tickets open."""
 
-    process: str
+    process: _Name
     typing: Typing | None = None
-    open: dict[Id, Annotated[int, Field(ge=0)]] | None = None
+    open: (
+        Annotated[
+            dict[Id, Annotated[int, Field(ge=0, le=PRESENCE_WINDOWS_MAX)]],
+            Field(max_length=PRESENCE_TICKETS_MAX),
+        ]
+        | None
+    ) = None
 
 
 class ClassifyRequest(Body):

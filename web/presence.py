@@ -19,8 +19,8 @@ from pydantic import ValidationError
 
 from bus.connection import CONFIRM_SECONDS, is_lost, keep_session
 from bus.rpc import reasons
+from contracts.messages import PRESENCE_TICKETS_MAX, Typing
 from contracts.messages import Presence as Said
-from contracts.messages import Typing
 from contracts.topology import EXCHANGE_PRESENCE, WEB_LIVE_PREFIX
 from contracts.vocabulary import Role
 from web.fragments import Fragments, Others
@@ -32,6 +32,12 @@ log = logging.getLogger(__name__)
 
 # Longer than the pause between two reports of a page in which somebody types (app.js).
 TYPING_SECONDS = 6.0
+# Each of two is told of the other, and everybody else of both; a third changes nothing.
+TYPISTS_OF_A_ROLE = 2
+# A page that types on is told of again after this much, however often it says so.
+RETELL_SECONDS = 1.0
+# Web processes that are remembered beside this one: far more than run.
+PROCESSES_MAX = 100
 # How soon what is over is noticed.
 SWEEP_SECONDS = 1.0
 # Between two lists of what a process has open, and how long its last one counts.
@@ -65,9 +71,11 @@ class Presence:
         self._exchange: AbstractExchange | None = None
         self._elsewhere: dict[str, Elsewhere] = {}
         self._typing: dict[int, dict[str, Typist]] = {}
-        # Tickets whose streams have to be told, and whether processes have.
+        # Tickets whose streams have to be told; whether processes may have, and whether one has not
+        # been told anything yet.
         self._changed: set[int] = set()
         self._is_to_tell = asyncio.Event()
+        self._is_unknown = False
         streams.on_change = self._note
 
     @property
@@ -80,8 +88,16 @@ class Presence:
         await keep_session(url, "web presence", self._session)
 
     async def tell_typing(self, ticket_id: int, page: str, role: Role) -> None:
-        """Tell every process, this one too, that somebody types in a page of a ticket."""
+        """Tell every process, this one too, that somebody types in a page of a ticket.
+
+        Nothing is told that they know, or that would change nothing.
+        """
         typing = Typing(ticket=ticket_id, page=page, role=role)
+        known = self._typing.get(ticket_id, {}).get(page)
+        if known and known.until > _now() + TYPING_SECONDS - RETELL_SECONDS:
+            return
+        if known is None and not self._has_room(typing):
+            return
         await self._tell(Said(process=self._process, typing=typing))
 
     async def _session(self, channel: AbstractChannel) -> None:
@@ -91,18 +107,24 @@ class Presence:
         await queue.bind(EXCHANGE_PRESENCE)
         await queue.consume(self._on_message, no_ack=True)
         self._exchange = await channel.get_exchange(EXCHANGE_PRESENCE, ensure=False)
+        self._is_unknown = True
         self._is_to_tell.set()
-        told_at = 0.0
+        told_at, told = 0.0, Counter[int]()
         try:
             while not channel.is_closed:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(SWEEP_SECONDS):
                         await self._is_to_tell.wait()
                     await asyncio.sleep(SETTLE_SECONDS)
-                if self._is_to_tell.is_set() or _now() > told_at + TELL_SECONDS:
+                is_due = _now() > told_at + TELL_SECONDS
+                if is_due or self._is_to_tell.is_set():
                     self._is_to_tell.clear()
-                    told_at = _now()
-                    await self._tell(Said(process=self._process, open=dict(self._open_here())))
+                    open_here = self._open_here()
+                    if is_due or self._is_unknown or open_here != told:
+                        self._is_unknown = False
+                        told_at, told = _now(), open_here
+                        first = open_here.most_common(PRESENCE_TICKETS_MAX)
+                        await self._tell(Said(process=self._process, open=dict(first)))
                 self._sweep()
         finally:
             self._exchange = None
@@ -119,18 +141,38 @@ class Presence:
             log.error("presence cannot be understood: %s", reasons(error))
             return
         if said.open is not None and said.process != self._process:
-            if said.process in self._elsewhere:
-                self._forget(said.process)
-            else:
-                self._is_to_tell.set()  # it has just started, and does not know of us
-            self._elsewhere[said.process] = Elsewhere(Counter(said.open), _now() + OPEN_SECONDS)
-            self._changed |= said.open.keys()
-            self._sweep()
+            self._hear_of(said.process, Counter(said.open))
         typing = said.typing
         if typing and self._streams.variants(TicketTopic(typing.ticket)):
-            typist = Typist(typing.role, _now() + TYPING_SECONDS)
-            self._typing.setdefault(typing.ticket, {})[typing.page] = typist
+            self._hear_typing(typing)
+
+    def _hear_of(self, process: str, opened: Counter[int]) -> None:
+        """Remember what another process has open."""
+        known = self._elsewhere.get(process)
+        if known is None:
+            if len(self._elsewhere) >= PROCESSES_MAX:
+                return
+            # It has just started, and does not know of us.
+            self._is_unknown = True
+            self._is_to_tell.set()
+        was = known.open if known else Counter()
+        self._elsewhere[process] = Elsewhere(opened, _now() + OPEN_SECONDS)
+        self._changed |= {ticket for ticket in was | opened if was[ticket] != opened[ticket]}
+        self._sweep()
+
+    def _hear_typing(self, typing: Typing) -> None:
+        """Remember who types; only who was not known changes what is shown."""
+        known = self._typing.get(typing.ticket, {}).get(typing.page)
+        if known is None and not self._has_room(typing):
+            return
+        typist = Typist(typing.role, _now() + TYPING_SECONDS)
+        self._typing.setdefault(typing.ticket, {})[typing.page] = typist
+        if known is None or known.role is not typing.role:
             self._show(typing.ticket)
+
+    def _has_room(self, typing: Typing) -> bool:
+        typists = self._typing.get(typing.ticket, {}).values()
+        return sum(one.role is typing.role for one in typists) < TYPISTS_OF_A_ROLE
 
     async def _tell(self, said: Said) -> None:
         if self._exchange is None:
@@ -190,11 +232,12 @@ class Presence:
         windows = sum(stream.variant.role is Role.HELPDESK for stream in streams)
         windows += sum(other.open[ticket_id] for other in self._elsewhere.values())
         told: defaultdict[tuple[Variant, Others], list[Stream]] = defaultdict(list)
+        roles = frozenset(typist.role for typist in typists.values())
         for stream in streams:
-            others = Others(
-                typing=frozenset(t.role for page, t in typists.items() if page != stream.page),
-                is_open=windows > 1 and stream.variant.role is Role.HELPDESK,
-            )
+            typing = roles
+            if stream.page in typists:  # which is not told of itself
+                typing = frozenset(t.role for page, t in typists.items() if page != stream.page)
+            others = Others(typing, is_open=windows > 1 and stream.variant.role is Role.HELPDESK)
             if others != stream.others and not stream.is_behind:
                 stream.others = others
                 told[stream.variant, others].append(stream)
