@@ -30,7 +30,7 @@ from runtime.turns import Turns
 
 log = logging.getLogger(__name__)
 
-# The largest form of 192 KiB in this time is 20 kB/s, a bad phone line; slower ones hold up nobody
+# The largest form of 160 KiB in this time is 16 kB/s, a bad phone line; slower ones hold up nobody
 # but themselves, and not for ever.
 BODY_SECONDS = 10.0
 # Longer than any proxy in front keeps an idle connection, or it would now and then send a request

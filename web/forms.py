@@ -7,9 +7,10 @@ from uuid import UUID, uuid4, uuid5
 from aiohttp import hdrs, web
 
 FORM = "application/x-www-form-urlencoded"
-# 10 000 characters of any script are 120 kB, percent-encoded. With half as many more the form is
-# still read, so that it comes back with the text and how much of it is too long.
-FORM_MAX_BYTES = 192 * 1024
+# 10 000 characters of any script are 120 kB, percent-encoded. With a third more the form is still
+# read, so that it comes back with the text and how much of it is too long. A sign of three bytes
+# takes five in HTML, and a page has 300 kB at most.
+FORM_MAX_BYTES = 160 * 1024
 FIELDS_MAX = 20
 # Longer than any word, date, number or cursor in an address.
 VALUE_MAX_CHARACTERS = 100

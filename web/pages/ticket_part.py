@@ -8,9 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from markupsafe import escape
-
 from contracts.rest import History, HistoryItem, Message, Messages
+from web.filters import with_links
 
 # A screen shows five messages; a thread of more than fifty is one in thousands.
 THREAD_ITEMS = 50
@@ -52,8 +51,9 @@ def _newest(
 ) -> Sequence[ItemT]:
     n = size = 0
     for item in reversed(items[-max_items:]):
-        # As it comes over the wire: some signs take three bytes, and some five as an entity.
-        size += len(escape(text_of(item)).encode())
+        # As it comes over the wire: some signs take three bytes, some five as an entity, and an
+        # address comes twice.
+        size += len(with_links(text_of(item)).encode())
         if n and size > max_bytes:
             break
         n += 1
