@@ -40,12 +40,15 @@ TARGET_MS = 50.0
 FILL_TIMEOUT_SECONDS = 60
 WORDS_TIMEOUT_SECONDS = 3_600
 
-MIGRATION = Path(migrations.__file__).parent / "versions" / "0004_search.py"
+MIGRATION = Path(migrations.__file__).parent / "versions" / "0006_words_by_text.py"
 WITHOUT_WORDS = """
     ALTER TABLE ticket {0} TRIGGER ticket_words_kept;
     ALTER TABLE message {0} TRIGGER message_words_kept
 """
-DROP_INDEXES = "DROP INDEX ticket_text_words, word_parts"
+DROP_INDEXES = """
+    DROP INDEX ticket_text_words, word_parts;
+    ALTER TABLE visible_word DROP CONSTRAINT visible_word_key
+"""
 # Names, devices, numbers: half a million, of which those with a small number are usual.
 RARE_WORD = """
     CREATE FUNCTION bench_word(chance float8) RETURNS text LANGUAGE sql AS $$
@@ -186,7 +189,8 @@ async def _fill(connection: Connection, tickets: int, told: list[Story], seed: i
         await connection.execute(migration["INDEXES"], timeout=WORDS_TIMEOUT_SECONDS)
     await connection.execute(f"{WITHOUT_WORDS.format('ENABLE')}; DROP FUNCTION bench_word")
     await connection.execute(
-        "VACUUM (ANALYZE) ticket, message, ticket_text, word", timeout=WORDS_TIMEOUT_SECONDS
+        "VACUUM (ANALYZE) ticket, message, ticket_text, word, visible_word",
+        timeout=WORDS_TIMEOUT_SECONDS,
     )
 
 

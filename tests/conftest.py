@@ -70,7 +70,8 @@ def names() -> Names:
     return Names(values, ports={})
 
 
-async def _create_database(names: Names, worker_id: str) -> str:
+async def create_database(names: Names, worker_id: str) -> str:
+    """Make a fresh, migrated, empty database with both schemas, and return its name."""
     name = f"test_{worker_id}_{next(_database_numbers)}"
     postgres = urlsplit(names["TICKET_DATABASE_URL"])
     connection = await asyncpg.connect(
@@ -92,7 +93,7 @@ async def _create_database(names: Names, worker_id: str) -> str:
 @pytest.fixture
 async def database(names: Names, worker_id: str) -> str:
     """Return the name of a fresh, migrated, empty database with both schemas."""
-    return await _create_database(names, worker_id)
+    return await create_database(names, worker_id)
 
 
 @pytest.fixture
@@ -250,7 +251,7 @@ async def run_stack(
 
     `cables` names the servers ("broker", "database") that are reached through a cable.
     """
-    database = await _create_database(names, label)
+    database = await create_database(names, label)
     broker = Broker(names, f"stack-{label}")
     broker.create()
     values = dict(names.values)

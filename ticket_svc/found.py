@@ -1,75 +1,40 @@
-"""SQL of searches: typed words → written words → tickets, and the messages that hold them.
+"""SQL of searches: written words → tickets, and the messages that hold them.
 
 A common word fills its page from the first tickets of the order, a rare one is looked up in the
 index; neither is left to what the planner guesses. `docs/search.md` says why, with figures.
 """
 
-# ruff: noqa: S608 - what is put together here are constants; every value is a parameter
+# ruff: noqa: S608 - what is put together here are constants and names of the vocabulary; every other
+# value is a parameter
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
 
 from contracts.rest import Ticket
-from contracts.vocabulary import NO_CATEGORY
+from contracts.vocabulary import NO_CATEGORY, Status
 from ticket_svc.database import Connection
 from ticket_svc.hits import Said
 from ticket_svc.search import Page
 from ticket_svc.store import TICKET_COLUMNS, to_ticket
-from ticket_svc.wanted import (
-    MANY_TICKETS,
-    WRITTEN_MAX,
-    Known,
-    Wanted,
-    holding,
-    list_swapped,
-    may_be_typo,
-    parts_of,
-)
+from ticket_svc.wanted import MANY_TICKETS, Wanted
 
 # First a glance: 50 hits are often among so many. Where some are, a longer walk finds the rest
 # sooner than the index, which has thousands to sort.
 SHORT_WALK_TICKETS = 2_000
 LONG_WALK_TICKETS = 20_000
 ENOUGH_TO_WALK_ON = 7
-NEAR_WORDS_MAX = 50
-_FIRST_WORD_PARAMETER = 8
-
-
-async def list_wanted(connection: Connection, text: str) -> list[Wanted]:
-    """Return each different word of a text with what it stands for."""
-    typed: list[str] = await connection.fetchval("SELECT text_words($1)", text)
-    wanted = []
-    for word in dict.fromkeys(part for one in typed for part in parts_of(one)):
-        written = await _list_written(connection, word)
-        near = await _list_near(connection, word) if may_be_typo(word, written) else []
-        wanted.append(Wanted.of(word, written, near))
-    return wanted
-
-
-async def _list_written(connection: Connection, word: str) -> list[Known]:
-    rows = await connection.fetch(
-        "SELECT text, uses FROM word WHERE text LIKE $1 LIMIT $2", holding(word), WRITTEN_MAX + 1
-    )
-    return [Known(*row) for row in rows]
-
-
-async def _list_near(connection: Connection, word: str) -> list[Known]:
-    # A swap leaves too few trigrams of a short word to be seen as similar.
-    rows = await connection.fetch(
-        """
-        (SELECT text, uses FROM word
-          WHERE text % $1 AND text NOT LIKE $2
-          ORDER BY similarity(text, $1) DESC, text LIMIT $3)
-        UNION
-        SELECT text, uses FROM word WHERE text = ANY($4::text[])
-        """,
-        word,
-        holding(word),
-        NEAR_WORDS_MAX,
-        list_swapped(word),
-    )
-    return [Known(*row) for row in rows]
+# Of tickets that are not closed there are fewer, and `visible_word` finds all with a word sooner.
+VISIBLE_WALK_TICKETS = 500
+# Where tickets with a word are looked up, by its patterns or the written words.
+_WITH_PATTERN = """
+    SELECT DISTINCT ticket_id, opened_at AS first_at FROM ticket_text
+     WHERE words LIKE ANY ({}::text[])"""
+_WITH_WORD = "SELECT ticket_id, opened_at AS first_at FROM tickets_with_word({}::text[])"
+_VISIBLE_WITH_WORD = """
+    SELECT ticket_id, opened_at AS first_at
+      FROM (SELECT DISTINCT ticket_id FROM visible_word WHERE text = ANY ({}::text[])
+            OFFSET 0) AS visible
+     CROSS JOIN LATERAL (SELECT opened_at FROM ticket WHERE id = ticket_id OFFSET 0) AS ticket"""
 
 
 async def list_tickets(
@@ -79,31 +44,41 @@ async def list_tickets(
     if not wanted or not all(word.meant for word in wanted):
         return []
     if min(word.tickets for word in wanted) >= MANY_TICKETS:
-        found, is_whole = await _walk(connection, page, wanted, SHORT_WALK_TICKETS)
-        if not is_whole and len(found) >= ENOUGH_TO_WALK_ON:
+        is_short = _are_visible(page) and not all(word.is_broad for word in wanted)
+        tickets = VISIBLE_WALK_TICKETS if is_short else SHORT_WALK_TICKETS
+        found, is_whole = await _walk(connection, page, wanted, tickets)
+        if not is_whole and not is_short and len(found) >= ENOUGH_TO_WALK_ON:
             found, is_whole = await _walk(connection, page, wanted, LONG_WALK_TICKETS)
         if is_whole:
             return found
     return await _look_up(connection, page, wanted)
 
 
+def _are_visible(page: Page) -> bool:
+    return Status.CLOSED not in page.statuses
+
+
+def _has_all(wanted: Iterable[Wanted], first_parameter: int) -> str:
+    """Return the condition that the rows of a ticket have every word, in whichever of its texts."""
+    return " AND ".join(
+        f"bool_or(words LIKE ANY (${n}::text[]))" for n, _ in enumerate(wanted, first_parameter)
+    )
+
+
 async def _walk(
     connection: Connection, page: Page, wanted: Sequence[Wanted], tickets: int
 ) -> tuple[list[Ticket], bool]:
     """Look the first tickets of the order through; return what is found, and whether it is all."""
-    pairs = list(product(page.statuses, page.categories))
     order = page.order("sort_value")
+    # Of a pair that it does not know the planner takes any index, and reads and sorts all of it.
     branches = " UNION ALL ".join(
         f"""
         (SELECT id, {page.sorted_by} AS sort_value FROM ticket
-          WHERE status = ($1::text[])[{n}]
-            AND coalesce(category, '{NO_CATEGORY}') = ($2::text[])[{n}] AND {page.within}
+          WHERE status = '{status}' AND coalesce(category, '{NO_CATEGORY}') = '{category}'
+            AND {page.within}
          {page.order(page.sorted_by)} LIMIT {tickets})
         """
-        for n in range(1, len(pairs) + 1)
-    )
-    has_all = " AND ".join(
-        f"words LIKE ANY (${n}::text[])" for n, _ in enumerate(wanted, _FIRST_WORD_PARAMETER)
+        for status, category in product(page.statuses, page.categories)
     )
     # OFFSET 0 keeps the planner from reading whole tables instead of the first tickets.
     rows = await connection.fetch(
@@ -112,15 +87,13 @@ async def _walk(
           FROM (SELECT id AS walked_id, sort_value AS walked_at,
                        row_number() OVER ({order}) AS place
                   FROM ({branches}) AS branch {order} LIMIT {tickets}) AS walked
-         CROSS JOIN LATERAL (SELECT {has_all} AS has_all FROM ticket_text
-                              WHERE ticket_id = walked_id OFFSET 0) AS looked
+         CROSS JOIN LATERAL (SELECT {_has_all(wanted, page.next_parameter)} AS has_all
+                               FROM ticket_text WHERE ticket_id = walked_id OFFSET 0) AS looked
          CROSS JOIN LATERAL (SELECT {TICKET_COLUMNS} FROM ticket
                               WHERE id = walked_id OFFSET 0) AS ticket
          WHERE has_all OR place = {tickets}
-        {page.order("walked_at", "walked_id")} LIMIT $7
+        {page.order("walked_at", "walked_id")} LIMIT $3
         """,
-        [status for status, _ in pairs],
-        [category for _, category in pairs],
         *page.bounds,
         *(word.patterns for word in wanted),
     )
@@ -130,57 +103,72 @@ async def _walk(
 
 
 async def _look_up(connection: Connection, page: Page, wanted: Sequence[Wanted]) -> list[Ticket]:
-    """Find all tickets with the words, and sort them; read no more of them than the page needs."""
-    conditions = " AND ".join(
-        f"words LIKE ANY (${n}::text[])"
-        if word.is_broad
-        else f"string_to_array(words, ' ') && ${n}::text[]"
-        for n, word in enumerate(wanted, _FIRST_WORD_PARAMETER)
-    )
+    """Find all tickets with the rarest word, and sort them; read no more of them than the page
+    needs, and of these the other words.
+    """
+    # How many tickets have a common word nobody counts, and long ones are in fewer.
+    n = page.next_parameter
+    rarest, *others = sorted(wanted, key=lambda one: (one.is_broad, one.tickets, -len(one.word)))
+    if rarest.is_broad:
+        with_rarest = _WITH_PATTERN
+    else:
+        with_rarest = _VISIBLE_WITH_WORD if _are_visible(page) else _WITH_WORD
+    other_words = f"""
+         CROSS JOIN LATERAL (
+            SELECT {_has_all(others, n + 3)} AS has_others FROM ticket_text
+             WHERE ticket_text.ticket_id = sorted.ticket_id
+            OFFSET 0
+         ) AS looked
+         WHERE has_others"""
     # By anything else they are sorted when all of them are read.
     found_order = page.order("first_at", "ticket_id")
     by_opening = page.sorted_by == "opened_at"
     order = found_order if by_opening else page.order(page.sorted_by)
     rows = await connection.fetch(
         f"""
-        WITH found AS MATERIALIZED (
-            SELECT ticket_id, opened_at AS first_at FROM ticket_text WHERE {conditions}
-        )
+        WITH found AS MATERIALIZED ({with_rarest.format(f"${n + 2}")})
         SELECT ticket.*
           FROM (SELECT * FROM found {found_order} OFFSET 0) AS sorted
          CROSS JOIN LATERAL (
             SELECT {TICKET_COLUMNS} FROM ticket
-             WHERE id = ticket_id AND status = ANY($1::text[])
-               AND coalesce(category, '{NO_CATEGORY}') = ANY($2::text[]) AND {page.within}
+             WHERE id = sorted.ticket_id AND status = ANY(${n}::text[])
+               AND coalesce(category, '{NO_CATEGORY}') = ANY(${n + 1}::text[]) AND {page.within}
             OFFSET 0
          ) AS ticket
-        {order} LIMIT $7
+        {other_words if others else ""}
+        {order} LIMIT $3
         """,
+        *page.bounds,
         page.statuses,
         page.categories,
-        *page.bounds,
-        *(word.patterns if word.is_broad else word.meant for word in wanted),
+        rarest.patterns if rarest.is_broad else rarest.meant,
+        *(word.patterns for word in others),
     )
     return [to_ticket(row) for row in rows]
 
 
 async def list_said(
     connection: Connection, ticket_ids: Sequence[int], wanted: Sequence[Wanted]
-) -> Mapping[int, list[Said]]:
-    """Return the messages under some tickets that may hold a word, oldest first, by ticket."""
+) -> Mapping[int, Said]:
+    """Return the messages that have more of the words than all before them and the description,
+    and no fewer than all after them, by ticket.
+    """
+    number_of_words = " + ".join(
+        f"(words LIKE ANY (${n}::text[]))::int" for n, _ in enumerate(wanted, start=2)
+    )
     rows = await connection.fetch(
-        """
-        SELECT ticket_id, id, number, author, body
-          FROM (SELECT ticket_id, id, author, body,
-                       row_number() OVER (PARTITION BY ticket_id ORDER BY id) AS number
-                  FROM message WHERE ticket_id = ANY($1::bigint[])) AS message
-         WHERE fold_text(body) LIKE ANY ($2::text[])
-         ORDER BY id
+        f"""
+        SELECT message.ticket_id, id, author, body,
+               (SELECT count(*) FROM message AS earlier
+                 WHERE earlier.ticket_id = message.ticket_id AND earlier.id <= message.id) AS number
+          FROM (SELECT DISTINCT ON (ticket_id) message_id FROM ticket_text
+                 WHERE ticket_id = ANY($1::bigint[])
+                 ORDER BY ticket_id, {number_of_words} DESC, message_id) AS best
+          JOIN message ON id = message_id
         """,
         ticket_ids,
-        [pattern for word in wanted for pattern in word.text_patterns],
+        *(word.patterns for word in wanted),
     )
-    said: defaultdict[int, list[Said]] = defaultdict(list)
-    for row in rows:
-        said[row["ticket_id"]].append(Said(row["id"], row["number"], row["author"], row["body"]))
-    return said
+    return {
+        row["ticket_id"]: Said(row["id"], row["number"], row["author"], row["body"]) for row in rows
+    }

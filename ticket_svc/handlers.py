@@ -16,6 +16,7 @@ from contracts.rest import (
     Ticket,
     WriteReply,
 )
+from runtime.abandoned import while_awaited
 from ticket_svc import duplicates, replies, similar, tickets
 from ticket_svc.errors import NoSuchReply
 from ticket_svc.keys import OPENAPI, POOL, ROLE, RPC
@@ -75,7 +76,8 @@ async def open_ticket(request: web.Request) -> web.Response:
 async def list_tickets(request: web.Request) -> web.Response:
     """Return a page of tickets."""
     query = read_query(request, ListQuery)
-    return _answer(await tickets.list_tickets(request.app[POOL], request[ROLE], query))
+    work = tickets.list_tickets(request.app[POOL], request[ROLE], query)
+    return _answer(await (work if query.q is None else while_awaited(request, work)))
 
 
 async def count_tickets(request: web.Request) -> web.Response:
@@ -87,7 +89,8 @@ async def list_similar_to_text(request: web.Request) -> web.Response:
     """Return tickets about the same problem as a text."""
     query = read_query(request, SimilarTextQuery)
     app = request.app
-    return _answer(await similar.list_similar_to_text(app[POOL], app[RPC], query.text, query.limit))
+    work = similar.list_similar_to_text(app[POOL], app[RPC], query.text, query.limit)
+    return _answer(await while_awaited(request, work))
 
 
 async def list_similar_to_ticket(request: web.Request) -> web.Response:

@@ -7,8 +7,8 @@ from. Knows no SQL.
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from functools import lru_cache
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice
 from typing import NamedTuple
 
 from contracts.rest import Hit, Span, Ticket
@@ -24,13 +24,15 @@ _SPELT_OUT = {
     "þ": "th",
 }  # fmt: skip
 # What stands between words; see `text_words`.
-_BETWEEN = r"[\s,;!?\"'()\[\]{}<>«»„“”‘’…/|·—–。、，！？「」（）.:*_`~-]"
-_WORD_BEGINS = rf"(?:(?<={_BETWEEN})|\A)"
-_WORD_ENDS = rf"(?={_BETWEEN}|\Z)"
+_BETWEEN = re.compile(r"[\s,;!?\"'()\[\]{}<>«»„“”‘’…/|·—–。、，！？「」（）.:*_`~-]")
+# Of one word in one text; nobody looks at more marks.
+PLACES_MAX = 20
+# More than the letters of a campus; a text with more begins anew.
+_LETTERS_KEPT = 4_096
 
 
 class Said(NamedTuple):
-    """A message that may hold some of the words; `number` is its place in the thread, from 1."""
+    """A message with some of the words; `number` is its place in the thread, from 1."""
 
     id: int
     number: int
@@ -47,77 +49,112 @@ class Place(NamedTuple):
 
 
 class Marker:
-    """Finds the words of one search in texts."""
+    """Finds the words of one search in texts; without words, none."""
 
     def __init__(self, wanted: Sequence[Wanted]) -> None:
-        self._words = [re.compile(_expression(word)) for word in wanted]
+        self._words = [_Needles.of(word) for word in wanted]
 
-    def has_all(self, text: str) -> bool:
-        """Tell whether one text has every word."""
-        return self._has_all(self._places(text))
-
-    def hit(self, ticket: Ticket, said: Iterable[Said]) -> Hit:
-        """Return what to mark in a ticket: the text with the most words, the earliest of equals."""
-        best = description = self._places(ticket.description)
+    def hit(self, ticket: Ticket, said: Said | None) -> Hit:
+        """Return what to mark in a ticket's title, and in a message or else the description."""
         title_start, title_end = title_span(ticket.description)
+        description = self._places(ticket.description[: title_end if said else None])
         title = [
             place for place in description if title_start <= place.start and place.end <= title_end
         ]
-        text, message = ticket.description, None
-        for one in () if self._has_all(description) else said:
-            places = self._places(one.body)
-            if _count_words(places) > _count_words(best):
-                best, text, message = places, one.body, one
-        start, end = _choose_piece(text, best)
+        text = said.body if said else ticket.description
+        places = self._places(said.body) if said else description
+        start, end = _choose_piece(text, places)
         return Hit(
             ticket_id=ticket.id,
             in_title=self._has_all(title),
             title_spans=_spans(title, title_start, title_end),
-            message_id=message and message.id,
-            message_number=message and message.number,
-            author=message and message.author,
+            message_id=said and said.id,
+            message_number=said and said.number,
+            author=said and said.author,
             excerpt=text[start:end],
             start=start,
             is_cut=end < len(text),
-            spans=_spans(best, start, end),
+            spans=_spans(places, start, end),
         )
 
     def _has_all(self, places: Sequence[Place]) -> bool:
         return _count_words(places) == len(self._words)
 
     def _places(self, text: str) -> list[Place]:
+        if not self._words:
+            return []
         folded, origins = _fold(text)
-        # Up to the next letter: marks that are written on their own belong to the one before.
-        ends = [*origins[1:], len(text)]
-        return sorted(
-            Place(
-                origins[match.start()],
-                max(ends[match.end() - 1], origins[match.end() - 1] + 1),
-                number,
-            )
-            for number, word in enumerate(self._words)
-            for match in word.finditer(folded)
-        )
+        spaced = f" {_space(folded)} "
+        places = []
+        for number, needles in enumerate(self._words):
+            for start, end in islice(needles.find(folded, spaced), PLACES_MAX):
+                # Up to the next letter: marks that are written on their own belong to the one
+                # before.
+                after = origins[end] if end < len(origins) else len(text)
+                places.append(Place(origins[start], max(after, origins[end - 1] + 1), number))
+        return sorted(places)
 
 
-def _expression(wanted: Wanted) -> str:
-    # A mark that stands alone folds to nothing, and is nowhere to be seen.
-    word = re.escape(_fold(wanted.word)[0] or wanted.word)
-    part = word if is_part_anywhere(wanted.word) else _WORD_BEGINS + word
-    near = [_WORD_BEGINS + re.escape(_fold(near)[0]) + _WORD_ENDS for near in wanted.near]
-    return "|".join([*near, part])
+class _Needles(NamedTuple):
+    """A typed word, folded, and the words that it is a typo of, each between spaces."""
+
+    word: str
+    is_anywhere: bool
+    near: tuple[str, ...]
+
+    @classmethod
+    def of(cls, wanted: Wanted) -> "_Needles":
+        # A mark that stands alone folds to nothing, and is nowhere to be seen.
+        word = _fold(wanted.word)[0] or wanted.word
+        near = (_space(_fold(near)[0]) for near in wanted.near)
+        return cls(word, is_part_anywhere(wanted.word), tuple(f" {near} " for near in near if near))
+
+    def find(self, folded: str, spaced: str) -> Iterator[tuple[int, int]]:
+        """Yield the places in a folded text, given with spaces between and around its words too."""
+        length = len(self.word)
+        # A space in front makes `spaced` one longer, and the needles that begin with one too.
+        if self.is_anywhere:
+            places = _find_all(folded, self.word, length)
+        else:
+            places = _find_all(spaced, f" {_space(self.word)}", length)
+        return chain(*(_find_all(spaced, near, len(near) - 2) for near in self.near), places)
+
+
+def _space(folded: str) -> str:
+    """Return a folded text of the same length with spaces between its words."""
+    return _BETWEEN.sub(" ", folded)
+
+
+def _find_all(text: str, needle: str, length: int) -> Iterator[tuple[int, int]]:
+    at = text.find(needle)
+    while at >= 0:
+        yield at, at + length
+        at = text.find(needle, at + length)
 
 
 def _fold(text: str) -> tuple[str, Sequence[int]]:
     """Return the folded text, and for each of its characters the number of that it comes from."""
     if text.isascii():
         return text.lower(), range(len(text))
-    letters = [_fold_letter(letter) for letter in text]
-    origins = [number for number, folded in enumerate(letters) for _ in folded]
-    return "".join(letters), origins
+    folded = text.translate(_FOLDED)
+    if all(len(_FOLDED[ord(letter)]) == 1 for letter in set(text)):
+        return folded, range(len(text))
+    return folded, [n for n, letter in enumerate(text) for _ in _FOLDED[ord(letter)]]
 
 
-@lru_cache(maxsize=4096)
+class _Folded(dict[int, str]):
+    """Folded letters by their code."""
+
+    def __missing__(self, code: int) -> str:
+        if len(self) >= _LETTERS_KEPT:
+            self.clear()
+        self[code] = _fold_letter(chr(code))
+        return self[code]
+
+
+_FOLDED = _Folded()
+
+
 def _fold_letter(letter: str) -> str:
     parts = unicodedata.normalize("NFKD", letter.lower())
     return "".join(

@@ -27,24 +27,48 @@ BEGIN
     RETURN NULL;
 END $$;
 
+CREATE FUNCTION tickets.hide_words() RETURNS trigger
+    LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
+    AS $$
+DECLARE
+    old_words text;
+BEGIN
+    FOR old_words IN
+        SELECT words FROM ticket_text WHERE ticket_id = NEW.id ORDER BY message_id LIMIT 200
+    LOOP
+        DELETE FROM visible_word
+         WHERE text = ANY(string_to_array(old_words, ' ')) AND ticket_id = NEW.id;
+    END LOOP;
+    RETURN NULL;
+END $$;
+
 CREATE FUNCTION tickets.keep_description_words() RETURNS trigger
     LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
     AS $$
 DECLARE
     new_words text[] := text_words(NEW.description);
+    old_words text[];
 BEGIN
     IF TG_OP = 'INSERT' THEN
-        INSERT INTO ticket_text (ticket_id, opened_at, words)
-        VALUES (NEW.id, NEW.opened_at, ' ' || array_to_string(new_words, ' ') || ' ');
+        INSERT INTO ticket_text (ticket_id, message_id, opened_at, words)
+        VALUES (NEW.id, 0, NEW.opened_at, ' ' || array_to_string(new_words, ' ') || ' ');
     ELSE
-        UPDATE ticket_text
-           SET opened_at = NEW.opened_at,
-               words = ' ' || array_to_string(text_words(concat_ws(E'\n', NEW.description,
-                   (SELECT string_agg(body, E'\n') FROM message WHERE ticket_id = NEW.id))), ' ')
-               || ' '
-         WHERE ticket_id = NEW.id;
-        new_words := ARRAY(
-            SELECT unnest(new_words) EXCEPT SELECT unnest(text_words(OLD.description)));
+        UPDATE ticket_text SET words = ' ' || array_to_string(new_words, ' ') || ' '
+         WHERE ticket_id = NEW.id AND message_id = 0;
+        IF NEW.opened_at <> OLD.opened_at THEN
+            UPDATE ticket_text SET opened_at = NEW.opened_at WHERE ticket_id = NEW.id;
+        END IF;
+        old_words := text_words(OLD.description);
+        DELETE FROM visible_word
+         WHERE text = ANY(ARRAY(SELECT unnest(old_words) EXCEPT SELECT unnest(new_words)))
+           AND ticket_id = NEW.id AND NOT in_message;
+        new_words := ARRAY(SELECT unnest(new_words) EXCEPT SELECT unnest(old_words));
+    END IF;
+    IF NEW.status <> 'closed' THEN
+        INSERT INTO visible_word (ticket_id, in_message, text)
+        SELECT NEW.id, false, word FROM unnest(new_words) AS word;
     END IF;
     PERFORM learn_words(new_words);
     RETURN NULL;
@@ -55,16 +79,22 @@ CREATE FUNCTION tickets.keep_message_words() RETURNS trigger
     AS $$
 DECLARE
     new_words text[] := text_words(NEW.body);
-    others text[];
+    of_ticket record;
 BEGIN
-    SELECT ARRAY(SELECT word FROM unnest(new_words) AS word
-                  WHERE position(' ' || word || ' ' IN words) = 0)
-      INTO others FROM ticket_text WHERE ticket_id = NEW.ticket_id;
-    IF others <> '{}' THEN
-        UPDATE ticket_text SET words = words || array_to_string(others, ' ') || ' '
-         WHERE ticket_id = NEW.ticket_id;
-        PERFORM learn_words(others);
+    SELECT opened_at, status INTO of_ticket FROM ticket WHERE id = NEW.ticket_id;
+    INSERT INTO ticket_text (ticket_id, message_id, opened_at, words)
+    VALUES (NEW.ticket_id, NEW.id, of_ticket.opened_at,
+            ' ' || array_to_string(new_words, ' ') || ' ');
+    IF of_ticket.status <> 'closed' THEN
+        WITH new_to_thread AS (
+            INSERT INTO visible_word (ticket_id, in_message, text)
+            SELECT NEW.ticket_id, true, word FROM unnest(new_words) AS word
+            ON CONFLICT DO NOTHING
+            RETURNING text
+        )
+        SELECT array_agg(text) INTO new_words FROM new_to_thread;
     END IF;
+    PERFORM learn_words(new_words);
     RETURN NULL;
 END $$;
 
@@ -92,6 +122,13 @@ CREATE FUNCTION tickets.text_words(text) RETURNS text[]
                generate_series(0, greatest(char_length(word) - 51, 0), 50) AS begin
          WHERE word <> ''
          ORDER BY piece)
+$_$;
+
+CREATE FUNCTION tickets.tickets_with_word(text[]) RETURNS TABLE(ticket_id bigint, opened_at timestamp with time zone)
+    LANGUAGE sql STABLE
+    SET enable_seqscan TO 'off'
+    AS $_$
+    SELECT DISTINCT ticket_id, opened_at FROM ticket_text WHERE string_to_array(words, ' ') && $1
 $_$;
 
 CREATE TABLE tickets.affected (
@@ -227,6 +264,7 @@ CREATE TABLE tickets.ticket_signs (
 
 CREATE TABLE tickets.ticket_text (
     ticket_id bigint NOT NULL,
+    message_id bigint NOT NULL,
     opened_at timestamp with time zone NOT NULL,
     words text NOT NULL
 );
@@ -236,6 +274,12 @@ CREATE TABLE tickets.ticket_vector (
     version integer NOT NULL,
     model text NOT NULL,
     embedding extensions.halfvec(512) NOT NULL
+);
+
+CREATE TABLE tickets.visible_word (
+    ticket_id bigint NOT NULL,
+    in_message boolean NOT NULL,
+    text text NOT NULL COLLATE pg_catalog."C"
 );
 
 CREATE TABLE tickets.word (
@@ -277,10 +321,13 @@ ALTER TABLE ONLY tickets.ticket_signs
     ADD CONSTRAINT ticket_signs_key PRIMARY KEY (ticket_id);
 
 ALTER TABLE ONLY tickets.ticket_text
-    ADD CONSTRAINT ticket_text_key PRIMARY KEY (ticket_id);
+    ADD CONSTRAINT ticket_text_key PRIMARY KEY (ticket_id, message_id);
 
 ALTER TABLE ONLY tickets.ticket_vector
     ADD CONSTRAINT ticket_vector_key PRIMARY KEY (ticket_id);
+
+ALTER TABLE ONLY tickets.visible_word
+    ADD CONSTRAINT visible_word_key PRIMARY KEY (text, ticket_id, in_message);
 
 ALTER TABLE ONLY tickets.word
     ADD CONSTRAINT word_key PRIMARY KEY (text);
@@ -301,8 +348,6 @@ CREATE INDEX ticket_by_waiting ON tickets.ticket USING btree (status, COALESCE(c
 
 CREATE INDEX ticket_duplicates ON tickets.ticket USING btree (duplicate_of) WHERE (duplicate_of IS NOT NULL);
 
-CREATE INDEX ticket_latest ON tickets.ticket USING btree (opened_at, id);
-
 CREATE INDEX ticket_similar ON tickets.ticket USING gist (description extensions.gist_trgm_ops (siglen='256')) WHERE (status <> 'closed'::text);
 
 CREATE INDEX ticket_text_words ON tickets.ticket_text USING gin (string_to_array(words, ' '::text)) WITH (gin_pending_list_limit='256');
@@ -316,6 +361,8 @@ CREATE TRIGGER message_words_kept AFTER INSERT ON tickets.message FOR EACH ROW E
 CREATE TRIGGER ticket_closed AFTER UPDATE OF status ON tickets.ticket FOR EACH ROW WHEN ((new.status = 'closed'::text)) EXECUTE FUNCTION tickets.forget_vector();
 
 CREATE TRIGGER ticket_counted AFTER INSERT OR UPDATE OF status ON tickets.ticket FOR EACH ROW EXECUTE FUNCTION tickets.count_ticket();
+
+CREATE TRIGGER ticket_words_hidden AFTER UPDATE OF status ON tickets.ticket FOR EACH ROW WHEN ((new.status = 'closed'::text)) EXECUTE FUNCTION tickets.hide_words();
 
 CREATE TRIGGER ticket_words_kept AFTER INSERT OR UPDATE OF description, opened_at ON tickets.ticket FOR EACH ROW EXECUTE FUNCTION tickets.keep_description_words();
 

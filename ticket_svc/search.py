@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from contracts.rest import Counts, SimilarTicket, Ticket
 from contracts.vocabulary import NO_CATEGORY
-from ticket_svc.cursor import Value
+from ticket_svc.cursor import Cursor, Value
 from ticket_svc.database import Connection
 from ticket_svc.queries import ListQuery, Sort
 from ticket_svc.store import TICKET_COLUMNS, to_ticket
@@ -16,22 +16,22 @@ from ticket_svc.store import TICKET_COLUMNS, to_ticket
 SIMILAR_TEXT_CHARACTERS = 300
 EXPORT_BATCH_ROWS = 1_000
 # What a page is sorted by, worded as in its index, and where it starts: behind the cursor's ticket
-# ($3 its value, $4 its id), or, without a cursor ($4 is 0), before all.
+# ($1 its value, $2 its id), or, without a cursor ($2 is 0), before all.
 _ORDERS: dict[Sort, tuple[str, str]] = {
-    "-opened_at": ("opened_at", "coalesce($3, 'infinity'::timestamptz)"),
-    "opened_at": ("opened_at", "coalesce($3, '-infinity'::timestamptz)"),
-    "-modified_at": ("modified_at", "coalesce($3, 'infinity'::timestamptz)"),
-    "modified_at": ("modified_at", "coalesce($3, '-infinity'::timestamptz)"),
-    "-affected": ("affected", f"coalesce($3, {2**63 - 1})"),
+    "-opened_at": ("opened_at", "coalesce($1, 'infinity'::timestamptz)"),
+    "opened_at": ("opened_at", "coalesce($1, '-infinity'::timestamptz)"),
+    "-modified_at": ("modified_at", "coalesce($1, 'infinity'::timestamptz)"),
+    "modified_at": ("modified_at", "coalesce($1, '-infinity'::timestamptz)"),
+    "-affected": ("affected", f"coalesce($1, {2**63 - 1})"),
     "waiting_since": (
         "coalesce(waiting_since, 'infinity'::timestamptz)",
-        "coalesce($3, CASE $4::bigint WHEN 0 THEN '-infinity' ELSE 'infinity' END::timestamptz)",
+        "coalesce($1, CASE $2::bigint WHEN 0 THEN '-infinity' ELSE 'infinity' END::timestamptz)",
     ),
 }
 
 
 class Page(NamedTuple):
-    """A part of the tickets in an order, as SQL; `bounds` are its parameters from $3 on."""
+    """A part of the tickets in an order, as SQL; `bounds` are its parameters, $3 its LIMIT."""
 
     statuses: Sequence[str]
     categories: Sequence[str]
@@ -61,44 +61,56 @@ class Page(NamedTuple):
         else:
             start, start_id = None, 0
         limit = query.limit + more
-        return cls(
-            statuses,
-            categories,
-            sorted_by,
-            direction,
-            f"({sorted_by}, id) {comparison} ({beginning}, $4)"
-            " AND opened_at >= coalesce($5, '-infinity'::timestamptz)"
-            " AND opened_at < coalesce($6, 'infinity'::timestamptz)",
-            (start, start_id, query.opened_from, query.opened_to, limit),
-            limit,
-        )
+        bounds: list[Value] = [start, start_id, limit]
+        within = f"({sorted_by}, id) {comparison} ({beginning}, $2)"
+        # Said only where it is asked for: a plan for any period would read the tickets by their
+        # opening, whatever they are sorted by.
+        for condition, end in ((">=", query.opened_from), ("<", query.opened_to)):
+            if end:
+                bounds.append(end)
+                within += f" AND opened_at {condition} ${len(bounds)}"
+        return cls(statuses, categories, sorted_by, direction, within, tuple(bounds), limit)
+
+    @property
+    def next_parameter(self) -> int:
+        """Return the number of the first parameter after `bounds`."""
+        return len(self.bounds) + 1
 
     def order(self, value: str, ticket_id: str = "id") -> str:
         """Return the ORDER BY for columns of these names."""
         return f"ORDER BY {value} {self.direction}, {ticket_id} {self.direction}"
 
 
+def next_cursor(query: ListQuery, shown: Sequence[Ticket]) -> str:
+    """Return the cursor behind what is shown of an order; behind nothing, the order's beginning."""
+    if not shown:
+        return Cursor(query.sort, None, 0).encode()
+    value = getattr(shown[-1], query.sort.removeprefix("-"))
+    return Cursor(query.sort, value, shown[-1].id).encode()
+
+
 async def list_tickets(connection: Connection, page: Page) -> list[Ticket]:
     """Return the tickets of a page."""
     order = page.order(page.sorted_by)
+    n = page.next_parameter
     # One short index probe for each wanted pair, then the best of them: as fast with a million
     # tickets as with a hundred, whichever pairs are rare.
     rows = await connection.fetch(
         f"""
         SELECT page.*
-          FROM unnest($1::text[]) AS wanted_status
-         CROSS JOIN unnest($2::text[]) AS wanted_category
+          FROM unnest(${n}::text[]) AS wanted_status
+         CROSS JOIN unnest(${n + 1}::text[]) AS wanted_category
          CROSS JOIN LATERAL (
             SELECT {TICKET_COLUMNS} FROM ticket
              WHERE status = wanted_status AND coalesce(category, '{NO_CATEGORY}') = wanted_category
                AND {page.within}
-            {order} LIMIT $7
+            {order} LIMIT $3
          ) AS page
-        {order} LIMIT $7
+        {order} LIMIT $3
         """,
+        *page.bounds,
         page.statuses,
         page.categories,
-        *page.bounds,
     )
     return [to_ticket(row) for row in rows]
 

@@ -1,5 +1,6 @@
 """The rules of similar tickets: near in meaning, sharpened by places; suggested, never merged."""
 
+import asyncio
 import logging
 from collections.abc import Sequence
 
@@ -21,6 +22,8 @@ log = logging.getLogger(__name__)
 
 # Somebody types and waits; a vector takes milliseconds.
 EMBED_SECONDS = 0.3
+# A suggestion that comes later is no help, and would only keep a connection from others.
+SIMILAR_SECONDS = 1.0
 # Chosen on tests/ticket_svc/similar_pairs.jsonl, where texts that differ in their places only have
 # a cosine of 0.83 at the median, and the same problem in two languages has 0.5 to 0.6.
 EQUAL_PLACE = 0.1
@@ -66,18 +69,28 @@ async def _embed(rpc: RpcClient, text: str) -> Vector | None:
 async def _list_similar(
     connection: Connection, text: str, vector: Vector | None, limit: int, but: int | None = None
 ) -> SimilarTickets:
-    """Compare meanings, or words where the text or all tickets are without a vector."""
-    if vector and (near := await embeddings.list_near(connection, vector)):
-        found = rank(text, near)
-    else:
-        found = await search.list_similar(connection, text, limit + 1)
+    """Compare meanings, or words where the text or all tickets are without a vector.
+
+    What takes longer than SIMILAR_SECONDS finds nothing.
+    """
+    try:
+        async with asyncio.timeout(SIMILAR_SECONDS) as deadline:
+            if vector and (near := await embeddings.list_near(connection, vector)):
+                found = await rank(text, near)
+            else:
+                found = await search.list_similar(connection, text, limit + 1)
+    except TimeoutError:
+        if not deadline.expired():
+            raise
+        found = []
     return SimilarTickets(items=[one for one in found if one.ticket.id != but][:limit])
 
 
-def rank(text: str, near: Sequence[Near]) -> list[SimilarTicket]:
+async def rank(text: str, near: Sequence[Near]) -> list[SimilarTicket]:
     """Return each ticket once, best first, without those that are not worth showing."""
     best: dict[int, SimilarTicket] = {}
     for one in near:
+        await asyncio.sleep(0)  # others come in between
         places = compare_places(text[:COMPARED_CHARACTERS], one.words)
         score = one.cosine + places.equal * EQUAL_PLACE + places.different * DIFFERENT_PLACE
         known = best.get(one.ticket.id)

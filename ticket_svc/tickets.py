@@ -7,12 +7,10 @@ from collections.abc import AsyncGenerator, Sequence
 from hashlib import sha256
 from uuid import UUID
 
-from contracts.fields import ID_MAX, find_ticket_number
 from contracts.rest import (
     Counts,
     EditTicket,
     History,
-    Hit,
     Message,
     Messages,
     OpenTicket,
@@ -22,8 +20,7 @@ from contracts.rest import (
 )
 from contracts.vocabulary import EVERY_CATEGORY, MESSAGES_MAX, Category, Role, Status
 from runtime.postgres import Database
-from ticket_svc import found, search, store
-from ticket_svc.cursor import Cursor
+from ticket_svc import search, searches, store
 from ticket_svc.database import Connection
 from ticket_svc.errors import (
     ClosedToUsers,
@@ -36,9 +33,7 @@ from ticket_svc.errors import (
     WrongStep,
     bad_field,
 )
-from ticket_svc.hits import Marker
 from ticket_svc.queries import HistoryQuery, ListQuery, ThreadQuery
-from ticket_svc.wanted import Wanted
 
 VISIBLE = {
     Role.USER: (Status.OPEN, Status.ACTIVE),
@@ -84,58 +79,14 @@ async def list_tickets(pool: Database, role: Role, query: ListQuery) -> TicketPa
             bad_field("cursor", "other_sort", "belongs to sort={sort}", sort=query.cursor.sort)
         )
     categories: Sequence[str] = query.category or EVERY_CATEGORY
+    filters = (query, sorted(set(statuses)), sorted(set(categories)))
+    if query.q is not None:
+        return await searches.list_tickets(pool, role, VISIBLE[role], *filters)
     async with pool.acquire() as connection:
-        filters = (query, sorted(set(statuses)), sorted(set(categories)))
-        if query.q is not None:
-            return await _search(connection, role, query.q, *filters)
         tickets = await search.list_tickets(connection, search.Page.of(*filters))
     items = tickets[: query.limit]
-    return TicketPage(items=items, next=_next(query, items) if len(tickets) > len(items) else None)
-
-
-async def _search(
-    connection: Connection,
-    role: Role,
-    text: str,
-    query: ListQuery,
-    statuses: Sequence[str],
-    categories: Sequence[str],
-) -> TicketPage:
-    """Return what has the words; before all, whatever the filters, the ticket that is named.
-
-    A text such as "57" or "#57" names a ticket, which then is on the first page only.
-    """
-    number = find_ticket_number(text) or 0
-    named = await store.find_ticket(connection, number) if 0 < number <= ID_MAX else None
-    first = [named] if named and named.status in VISIBLE[role] and not query.cursor else []
-    page = search.Page.of(query, statuses, categories, more=2 if named else 1)
-    wanted = await found.list_wanted(connection, text)
-    tickets = await found.list_tickets(connection, page, wanted)
-    others = [ticket for ticket in tickets if named is None or ticket.id != named.id]
-    shown = others[: query.limit - len(first)]
-    items = first + shown
-    return TicketPage(
-        items=items,
-        hits=await _list_hits(connection, items, wanted),
-        next=_next(query, shown) if len(others) > len(shown) else None,
-    )
-
-
-def _next(query: ListQuery, shown: Sequence[Ticket]) -> str:
-    """Return the cursor behind what is shown of an order; behind nothing, the order's beginning."""
-    if not shown:
-        return Cursor(query.sort, None, 0).encode()
-    value = getattr(shown[-1], query.sort.removeprefix("-"))
-    return Cursor(query.sort, value, shown[-1].id).encode()
-
-
-async def _list_hits(
-    connection: Connection, tickets: Sequence[Ticket], wanted: Sequence[Wanted]
-) -> list[Hit]:
-    marker = Marker(wanted)
-    elsewhere = [ticket.id for ticket in tickets if not marker.has_all(ticket.description)]
-    said = await found.list_said(connection, elsewhere, wanted) if elsewhere else {}
-    return [marker.hit(ticket, said.get(ticket.id, ())) for ticket in tickets]
+    more = len(tickets) > len(items)
+    return TicketPage(items=items, next=search.next_cursor(query, items) if more else None)
 
 
 async def count_tickets(pool: Database) -> Counts:

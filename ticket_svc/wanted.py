@@ -8,6 +8,8 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
+# A search costs so much for each word, and longer words say more.
+WORDS_MAX = 12
 # Shorter words are looked for where a word begins: inside of words they are in nearly every text.
 PART_MIN_CHARACTERS = 3
 # Words of more than 100 characters are kept in pieces that overlap by so many.
@@ -15,8 +17,10 @@ WHOLE_MAX_CHARACTERS = 50
 # In shorter words one letter makes another word.
 TYPO_MIN_CHARACTERS = 4
 TWO_SLIPS_MIN_CHARACTERS = 8
-# The table `word` counts no further.
+# Nobody counts further.
 USUAL_USES = 20
+# Of so many words at most a typed one may be a typo: the most usual.
+NEAR_MAX = 20
 # A word that stands for more than these is looked for in the texts, not in the index.
 WRITTEN_MAX = 1_000
 # From so many on it may be quicker to look through the first tickets than to sort all.
@@ -27,7 +31,7 @@ _WITHOUT_SPACES = re.compile("[\u0e00-\u0eff\u2e80-\u30ff\u3400-\u4dbf\u4e00-\u9
 
 
 class Known(NamedTuple):
-    """A written word, and in how many texts it is, up to USUAL_USES."""
+    """A written word, and in how many descriptions and threads it is, up to USUAL_USES."""
 
     text: str
     uses: int
@@ -50,6 +54,7 @@ class Wanted(NamedTuple):
         uses = _most_uses(written)
         # Others write the same typo, so that it is known too; what is meant is more usual.
         near = [one for one in near if one.uses > uses and is_typo(word, one.text)]
+        near = sorted(near, key=lambda one: (-one.uses, one.text))[:NEAR_MAX]
         meant = [*written, *near]
         is_usual = len(written) > WRITTEN_MAX or _most_uses(meant) >= USUAL_USES
         return cls(
@@ -75,13 +80,14 @@ class Wanted(NamedTuple):
         begin = "%" if is_part_anywhere(self.word) else "% "
         return [f"{begin}{_escape(self.word)}%", *(f"% {_escape(word)} %" for word in self.near)]
 
-    @property
-    def text_patterns(self) -> list[str]:
-        """Return LIKE patterns for a folded text; they also match a little more than is meant."""
-        return [f"%{_escape(word)}%" for word in (self.word, *self.near)]
+
+def choose_words(typed: Iterable[str]) -> list[str]:
+    """Return what is looked for of all typed words: the longest WORDS_MAX different ones."""
+    different = {part for word in typed for part in _parts_of(word)}
+    return sorted(different, key=lambda word: (-len(word), word))[:WORDS_MAX]
 
 
-def parts_of(word: str) -> tuple[str, ...]:
+def _parts_of(word: str) -> tuple[str, ...]:
     """Return the parts of a word that are whole in one of the pieces that `text_words` keeps."""
     return (word[:WHOLE_MAX_CHARACTERS], word[-WHOLE_MAX_CHARACTERS:])
 
@@ -117,26 +123,35 @@ def _most_uses(known: Iterable[Known]) -> int:
     return max((one.uses for one in known), default=0)
 
 
+def slips_of(word: str) -> int:
+    """Return how many slips a typed word may have."""
+    return 2 if len(word) >= TWO_SLIPS_MIN_CHARACTERS else 1
+
+
 def is_typo(word: str, meant: str) -> bool:
     """Tell whether a word is another one with a slip, or with two where it is long."""
-    slips = 2 if len(word) >= TWO_SLIPS_MIN_CHARACTERS else 1
-    return abs(len(word) - len(meant)) <= slips and _count_slips(word, meant) <= slips
+    slips = slips_of(word)
+    return abs(len(word) - len(meant)) <= slips and _count_slips(word, meant, slips) <= slips
 
 
-def _count_slips(a: str, b: str) -> int:
+def _count_slips(a: str, b: str, most: int) -> int:
     """Return how many letters were left out, put in, replaced, or swapped with the next one.
 
-    The optimal string alignment distance: Levenshtein's, with swaps of neighbours.
+    The optimal string alignment distance: Levenshtein's, with swaps of neighbours. Right up to
+    `most`, and more than that for all others: only so far from the diagonal is looked.
     """
+    far = most + 1
     last: list[int] = []
-    row = list(range(len(b) + 1))
+    row = [min(j, far) for j in range(len(b) + 1)]
     for i, letter in enumerate(a, start=1):
-        before_last, last, row = last, row, [i]
-        for j, other in enumerate(b, start=1):
-            cost = min(last[j] + 1, row[j - 1] + 1, last[j - 1] + (letter != other))
-            if i > 1 and j > 1 and letter == b[j - 2] and a[i - 2] == other:
+        before_last, last, row = last, row, [far] * (len(b) + 1)
+        if i <= most:
+            row[0] = i
+        for j in range(max(i - most, 1), min(i + most, len(b)) + 1):
+            cost = min(last[j] + 1, row[j - 1] + 1, last[j - 1] + (letter != b[j - 1]))
+            if i > 1 and j > 1 and letter == b[j - 2] and a[i - 2] == b[j - 1]:
                 cost = min(cost, before_last[j - 2] + 1)
-            row.append(cost)
+            row[j] = cost
     return row[-1]
 
 

@@ -52,6 +52,7 @@ FIELDS = {
     "same_ticket": N_("must be another ticket"),
     "several_lines": N_("must be one line"),
     "title_taken": N_("is the title of another reply already"),
+    "too_broad": N_("takes too long with these words: try longer ones"),
     "unknown_ticket": N_("there is no ticket %(ticket)s"),
     "until_before_since": N_("must not be before the first month"),
     "year": N_("must be between the years 1 and 9999"),

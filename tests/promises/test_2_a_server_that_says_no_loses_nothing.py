@@ -17,7 +17,7 @@ import asyncpg
 import pytest
 
 from contracts.topology import DURABLE_QUEUES, TICKET_CATEGORISED, dead_letter_queue
-from tests.conftest import AMQP_NAMES, Broker, Names, Stack, _create_database, free_ports
+from tests.conftest import AMQP_NAMES, Broker, Names, Stack, create_database, free_ports
 from tests.signing import asked
 
 PASSWORD = "of-the-test's-own"
@@ -185,9 +185,7 @@ async def campus(names: Names, worker_id: str) -> AsyncIterator[Campus]:
 @asynccontextmanager
 async def _campus(names: Names, worker_id: str) -> AsyncIterator[Campus]:
     servers = [
-        Server(
-            names, await _create_database(names, worker_id), f"{owner}_{worker_id}", owner, table
-        )
+        Server(names, await create_database(names, worker_id), f"{owner}_{worker_id}", owner, table)
         for owner, table in (
             ("ticket_svc", "tickets.ticket"),
             ("analytics_svc", "analytics.ticket_state"),

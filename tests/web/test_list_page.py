@@ -4,9 +4,11 @@ import re
 from typing import Any
 from uuid import uuid4
 
+import asyncpg
 import pytest
 
 from contracts.rest import Ticket
+from tests.conftest import Stack
 from tests.web.conftest import NO_BROKER, NOWHERE, Api, MakePerson, Person, Seen, Serve
 from web.pages.tickets_page import PAGE_ROWS, ROWS_MAX
 
@@ -267,3 +269,18 @@ async def test_the_first_line_that_can_be_seen_leads_to_a_ticket(user: Person, a
     for query in ("", "?until=9"):
         seen = await user.see(f"/tickets/{ticket.id}{query}")
         assert f"<title>#{ticket.id} Title {word} · Campus helpdesk</title>" in seen.html
+
+
+async def test_a_search_that_takes_too_long_says_so_and_keeps_what_was_typed(
+    user: Person, stack: Stack
+) -> None:
+    connection = await asyncpg.connect(stack["TICKET_DATABASE_URL"])
+    try:
+        async with connection.transaction():
+            await connection.execute("LOCK TABLE tickets.word")
+            seen = await user.see("/tickets?q=printer")
+    finally:
+        await connection.close()
+    assert seen.status == 422
+    assert "Search takes too long with these words: try longer ones." in seen.text
+    assert 'value="printer"' in seen.html

@@ -12,7 +12,7 @@ from aiohttp import web
 from contracts.messages import Classification
 from contracts.rest import SimilarTicket
 from contracts.vocabulary import Role
-from web.abandoned import while_awaited
+from runtime.abandoned import while_awaited
 from web.browser import find_affected
 from web.classify import find_category
 from web.keys import RENDERER, RPC, TICKET_API
