@@ -87,7 +87,8 @@ class ListQuery(Query):
         _text_parameter(
             "Words that all occur in the description or the messages, in any order, whatever their"
             " case and accents: from three letters on also as parts of words, shorter ones where a"
-            " word begins; mistyped ones stand for what is near and more usual. `hits` says where."
+            " word begins; mistyped ones stand for what is near and more usual. Of many words the"
+            " twelve longest count. `hits` says where."
             " A number, such as 57 or #57, also finds the ticket of that number: first, and"
             " whatever the other parameters say.",
             maxLength=SEARCH_MAX_CHARACTERS,

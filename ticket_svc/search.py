@@ -125,7 +125,7 @@ async def list_similar(connection: Connection, text: str, limit: int) -> list[Si
         SELECT {TICKET_COLUMNS}, word_similarity($1, description) AS score
           FROM ticket
          WHERE status <> 'closed' AND duplicate_of IS NULL AND $1 <% description
-         ORDER BY $1 <<-> description
+         ORDER BY $1 <<-> description, id  -- of equals the index tells what it held before
          LIMIT $2
         """,
         text[:SIMILAR_TEXT_CHARACTERS],

@@ -9,12 +9,15 @@ from typing import Any
 
 import asyncpg
 import pytest
+from aiohttp import web
 
 from contracts.vocabulary import DESCRIPTION_MAX_CHARACTERS, MESSAGE_MAX_CHARACTERS
-from tests.ticket_svc.conftest import TOKEN, Api, api, blocked, sql
+from tests.ticket_svc.conftest import NO_BROKER, TOKEN, Api, api, blocked, sql
 from ticket_svc import searches, similar
+from ticket_svc.app import build_app
 from ticket_svc.database import COMMAND_SECONDS
 from ticket_svc.hits import PLACES_MAX, Marker
+from ticket_svc.settings import Settings
 from ticket_svc.wanted import NEAR_MAX, WORDS_MAX, Known, Wanted, choose_words, is_typo
 
 __all__ = ["api", "blocked", "sql"]
@@ -186,20 +189,30 @@ async def test_a_search_that_takes_too_long_is_refused_with_a_reason_and_stops(
 
 
 async def test_a_search_ends_when_its_caller_has_gone(
-    api: Api, sql: asyncpg.Connection, blocked: Any, monkeypatch: pytest.MonkeyPatch
+    ticket_database_url: str,
+    sql: asyncpg.Connection,
+    blocked: Any,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(searches, "SEARCH_SECONDS", 60.0)
-    server = api.client.server
-    async with sql.transaction():
-        await sql.execute("LOCK TABLE word")
-        _, writer = await asyncio.open_connection(server.host, server.port)
-        writer.write(
-            b"GET /v1/tickets?q=printer HTTP/1.1\r\nHost: x\r\nX-Role: user\r\n"
-            b"Authorization: Bearer %b\r\n\r\n" % TOKEN.encode()
-        )
-        await blocked(1)
-        writer.close()
-        await nobody_waits(sql)
+    # As in production: aiohttp's server for tests ends handlers by itself.
+    settings = Settings(ticket_database_url, NO_BROKER, TOKEN, "127.0.0.1", 0)
+    runner = web.AppRunner(build_app(settings))
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        async with sql.transaction():
+            await sql.execute("LOCK TABLE word")
+            _, writer = await asyncio.open_connection(*runner.addresses[0][:2])
+            writer.write(
+                b"GET /v1/tickets?q=printer HTTP/1.1\r\nHost: x\r\nX-Role: user\r\n"
+                b"Authorization: Bearer %b\r\n\r\n" % TOKEN.encode()
+            )
+            await blocked(1)
+            writer.close()
+            await nobody_waits(sql)
+    finally:
+        await runner.cleanup()
 
 
 async def test_what_cannot_be_marked_in_time_is_shown_unmarked(
