@@ -130,13 +130,13 @@ async def list_near(connection: Connection, vector: Vector) -> list[Near]:
             SELECT $1::text::halfvec AS embedding
         ), likely AS (
             SELECT ticket_id FROM ticket_signs
-             ORDER BY signs <~> (SELECT binary_quantize(embedding)::bit(512) FROM asked)
+             ORDER BY signs <~> (SELECT binary_quantize(embedding)::bit(512) FROM asked), ticket_id
              LIMIT {LIKELY}
         ), nearest AS (
             SELECT ticket_id, -(embedding <#> (SELECT embedding FROM asked)) AS cosine
               FROM likely JOIN ticket_vector USING (ticket_id)
              WHERE model = $2
-             ORDER BY cosine DESC
+             ORDER BY cosine DESC, ticket_id
              LIMIT {NEAREST}
         ), near AS (
             SELECT coalesce(original.id, found.id) AS near_id, cosine,

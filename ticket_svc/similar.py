@@ -96,4 +96,4 @@ async def rank(text: str, near: Sequence[Near]) -> list[SimilarTicket]:
         known = best.get(one.ticket.id)
         if score >= LOWEST_SCORE and (known is None or known.score < score):
             best[one.ticket.id] = SimilarTicket(ticket=one.ticket, score=min(score, 1.0))
-    return sorted(best.values(), key=lambda one: one.score, reverse=True)
+    return sorted(best.values(), key=lambda one: (-one.score, one.ticket.id))
