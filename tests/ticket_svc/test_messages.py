@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from contracts.vocabulary import MESSAGES_MAX, Role
-from runtime.turns import WRITERS_AT_ONCE
+from runtime.writers import WRITERS_AT_ONCE
 
 
 async def test_message_joins_the_thread_and_modifies_the_ticket(api):

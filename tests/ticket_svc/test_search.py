@@ -15,7 +15,7 @@ from ticket_svc.wanted import USUAL_USES, is_typo
 # The one that first keeps words.
 MIGRATION = runpy.run_path(str(Path(migrations.__file__).parent / "versions/0004_search.py"))
 UNDO = f"""
-    DROP TABLE ticket_text, word, visible_word;
+    DROP TABLE ticket_text, word, visible_word, relay;
     DROP FUNCTION keep_description_words, keep_message_words, hide_words CASCADE;
     DROP FUNCTION fold_text, text_words, learn_words, tickets_with_word;
     CREATE INDEX ticket_words ON ticket (id);
