@@ -9,7 +9,7 @@ from runtime.http import run
 from runtime.listening import CannotListen
 from runtime.logs import start_logging
 from web.app import build_app
-from web.forwarded import client_address
+from web.forwarded import client_network
 from web.keys import GATE
 from web.pages.errors import say_unreadable
 from web.settings import SettingsError, read_settings
@@ -44,7 +44,7 @@ def main() -> int:
             port=settings.port,
             drain_s=settings.drain_s,
             say=say_unreadable(app),
-            find_caller=client_address,
+            find_caller=client_network,
         )
     except CannotListen as error:
         print(f"web: {error}", file=sys.stderr)

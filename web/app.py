@@ -17,7 +17,7 @@ from web.browser import know_browser
 from web.classify import Because
 from web.event_clock import EVENT_CLOCK, EventClock
 from web.forms import FORM_MAX_BYTES, row_of
-from web.forwarded import client_address, watch_for_path
+from web.forwarded import client_network, watch_for_path
 from web.fragments import Fragments
 from web.hosts import OWN_HOSTS, OwnHosts
 from web.keys import ASSETS, BECAUSE, GATE, RENDERER, RPC, TICKET_API
@@ -46,7 +46,7 @@ FREE = ("/live", "/static/", "/health/", "/metrics")
 
 def build_app(settings: Settings) -> web.Application:
     """Return the application; raises SettingsError where htmx is not installed."""
-    gate = Gate(PAGES_AT_ONCE, PAGES_WAITING, FREE, caller=client_address, spare=PAGES_SPARE)
+    gate = Gate(PAGES_AT_ONCE, PAGES_WAITING, FREE, caller=client_network, spare=PAGES_SPARE)
     app = web.Application(
         middlewares=[
             *(name_slow_steps, measure, watch_for_path(), apply_preferences, answer_errors),

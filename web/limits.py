@@ -11,8 +11,7 @@ phones and people without JavaScript most, and a script that can wait anyway lea
 
 import logging
 import time
-from collections.abc import Callable, Mapping
-from ipaddress import IPv6Address, ip_address
+from collections.abc import Callable, Hashable, Mapping
 
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
@@ -21,7 +20,7 @@ from prometheus_client import Counter
 from runtime.http import read_body
 from runtime.limits import Buckets, Limited, Rate
 from web.browser import BROWSER
-from web.forwarded import client_address
+from web.forwarded import client_address, client_network
 from web.settings import Kind
 
 log = logging.getLogger(__name__)
@@ -29,8 +28,6 @@ log = logging.getLogger(__name__)
 LIMITED_TOTAL = Counter(
     "web_limited_total", "Requests refused because their sender sent too many.", ["kind", "by"]
 )
-# Who has a whole IPv6 network of the smallest usual size has as many addresses as it likes.
-IPV6_SENDER_BYTES = 8
 LOGGED = Rate(1, 1)
 KINDS = {
     ("POST", "/tickets"): Kind.REPORT,
@@ -78,21 +75,20 @@ class Limits:
         """
         if kind not in self._buckets:
             return
-        address = client_address(request)
-        network, key = _network(address), request[BROWSER]
-        senders = {"browser": key.bytes if key else network, "address": network}
+        network, key = client_network(request), request[BROWSER]
+        senders: dict[str, Hashable] = {"browser": key or network, "address": network}
         buckets = self._buckets[kind]
         waits = {by: buckets[by].wait(sender, tokens) for by, sender in senders.items()}
         by = max(waits, key=lambda by: waits[by])
         if waits[by]:
             LIMITED_TOTAL.labels(kind, by).inc()
             limited = Limited(kind, waits[by])
-            self._log(senders[by], f"{kind} by {by}", address, limited.seconds)
+            self._log(senders[by], f"{kind} by {by}", client_address(request), limited.seconds)
             raise limited
         for by, sender in senders.items():
             buckets[by].take(sender, tokens)
 
-    def _log(self, sender: bytes, what: str, address: str, seconds: int) -> None:
+    def _log(self, sender: Hashable, what: str, address: str, seconds: int) -> None:
         """Say it once a minute of each sender; the metric counts the others."""
         if not self._logged.wait(sender):
             self._logged.take(sender)
@@ -125,14 +121,3 @@ def _find_kind(request: web.Request) -> Kind | None:
         if place == path and request.query.get(name, "").strip()
     )
     return KINDS.get(("GET", path)) or next(asked, None)
-
-
-def _network(address: str) -> bytes:
-    """Return what counts as one sender: an IPv4 address, a /64 of IPv6."""
-    try:
-        found = ip_address(address)
-    except ValueError:
-        return address.encode()  # a UNIX socket has none
-    if isinstance(found, IPv6Address) and not found.ipv4_mapped:
-        return found.packed[:IPV6_SENDER_BYTES]
-    return found.packed[-4:]

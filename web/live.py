@@ -29,7 +29,7 @@ from contracts.rest import Ticket
 from contracts.topology import EXCHANGE_TICKETS, WEB_LIVE_PREFIX
 from contracts.vocabulary import Role, Status
 from web.event_clock import EventClock
-from web.forwarded import client_address
+from web.forwarded import client_network
 from web.fragments import Fragments
 from web.streams import EventStream, Place, Stream, Streams, comment, message, send
 from web.ticket_api import ApiError, Unavailable
@@ -130,7 +130,7 @@ class Live:
 
         Raises HTTPServiceUnavailable.
         """
-        address = client_address(request)
+        address = client_network(request)
         self.streams.require_room(topic, address)
         stream = Stream(self.streams, topic, variant, place, address)
         return EventStream(request, stream, lambda: self._begin(stream, is_back=place.is_back))
