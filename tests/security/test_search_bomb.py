@@ -12,6 +12,7 @@ import pytest
 from aiohttp import web
 
 from contracts.vocabulary import DESCRIPTION_MAX_CHARACTERS, MESSAGE_MAX_CHARACTERS
+from tests.signing import signing_keys
 from tests.ticket_svc.conftest import NO_BROKER, TOKEN, Api, api, blocked, sql
 from ticket_svc import searches, similar
 from ticket_svc.app import build_app
@@ -196,7 +197,7 @@ async def test_a_search_ends_when_its_caller_has_gone(
 ) -> None:
     monkeypatch.setattr(searches, "SEARCH_SECONDS", 60.0)
     # As in production: aiohttp's server for tests ends handlers by itself.
-    settings = Settings(ticket_database_url, NO_BROKER, TOKEN, "127.0.0.1", 0)
+    settings = Settings(ticket_database_url, NO_BROKER, TOKEN, signing_keys(), "127.0.0.1", 0)
     runner = web.AppRunner(build_app(settings))
     await runner.setup()
     try:

@@ -6,10 +6,15 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
+from aiohttp.test_utils import TestServer
 
 from contracts.rest import Ticket
 from tests.conftest import Stack
+from tests.signing import signing_keys
 from tests.web.conftest import NO_BROKER, NOWHERE, Api, MakePerson, Person, Seen, Serve
+from ticket_svc import searches
+from ticket_svc.app import build_app as build_ticket_svc
+from ticket_svc.settings import Settings
 from web.pages.tickets_page import PAGE_ROWS, ROWS_MAX
 
 
@@ -272,15 +277,20 @@ async def test_the_first_line_that_can_be_seen_leads_to_a_ticket(user: Person, a
 
 
 async def test_a_search_that_takes_too_long_says_so_and_keeps_what_was_typed(
-    user: Person, stack: Stack
+    people: MakePerson, serve: Serve, stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    connection = await asyncpg.connect(stack["TICKET_DATABASE_URL"])
-    try:
-        async with connection.transaction():
-            await connection.execute("LOCK TABLE tickets.word")
-            seen = await user.see("/tickets?q=printer")
-    finally:
-        await connection.close()
+    monkeypatch.setattr(searches, "SEARCH_SECONDS", 0.3)
+    database, token = stack["TICKET_DATABASE_URL"], stack["TICKET_API_TOKEN"]
+    tickets = Settings(database, NO_BROKER, token, signing_keys(), "127.0.0.1", 0)
+    async with TestServer(build_ticket_svc(tickets)) as server:
+        person = people("user", await serve(ticket_api_url=str(server.make_url("")).rstrip("/")))
+        connection = await asyncpg.connect(database)
+        try:
+            async with connection.transaction():
+                await connection.execute("LOCK TABLE tickets.word")
+                seen = await person.see("/tickets?q=printer")
+        finally:
+            await connection.close()
     assert seen.status == 422
     assert "Search takes too long with these words: try longer ones." in seen.text
     assert 'value="printer"' in seen.html
