@@ -11,6 +11,7 @@ from bus.rpc_client import RpcClient
 from runtime.heads import name_server
 from runtime.http import HANDLER_ARGS, Gate
 from runtime.lag import keep_watching, name_slow_steps
+from runtime.shared import Shared
 from runtime.writers import Writers
 from web.assets import Assets
 from web.browser import know_browser
@@ -25,6 +26,7 @@ from web.limits import LIMITS, Limits, limit_senders
 from web.live import LIVE, Live
 from web.metrics import measure
 from web.pages.errors import answer_errors
+from web.pages.health import FIGURES, IS_READY, share_figures
 from web.preferences import apply_preferences
 from web.presence import PRESENCE, Presence
 from web.render import Renderer
@@ -63,6 +65,8 @@ def build_app(settings: Settings) -> web.Application:
     app[ASSETS] = Assets(settings.node_modules)
     app[RENDERER] = Renderer(settings, app[ASSETS])
     app[TICKET_API] = TicketApi(settings.ticket_api_url, settings.ticket_api_token)
+    app[IS_READY] = Shared(app[TICKET_API].is_ready)
+    app[FIGURES] = share_figures()
     app[RPC] = RpcClient(settings.amqp_url, "web rpc")
     app[BECAUSE] = Because(app[RPC])
     fragments = Fragments(app)
