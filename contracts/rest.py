@@ -124,28 +124,30 @@ class TicketPage(Record):
 
 
 class Tickets(Record):
+    """Some tickets: as many as belong together, 50 at most."""
+
     items: list[Ticket]
 
 
 class Messages(Record):
-    """The thread, or the last part of it that was asked for, oldest first."""
+    """The thread, or the last part of it, oldest first."""
 
     items: list[Message]
     earlier: Id | None = Field(
         default=None,
-        description="With `limit` only: the id to give as `before` for what was said earlier; null"
-        " where nothing was.",
+        description="The id to give as `before` for what was said earlier; where nothing was, null"
+        " with `limit`, and absent without.",
     )
 
 
 class History(Record):
-    """What happened, or the last part of it that was asked for, oldest first."""
+    """What happened, or the last part of it, oldest first."""
 
     items: list[HistoryItem]
     earlier: Version | None = Field(
         default=None,
-        description="With `limit` only: the version to give as `before` for what happened earlier;"
-        " null where nothing did.",
+        description="The version to give as `before` for what happened earlier; where nothing did,"
+        " null with `limit`, and absent without.",
     )
 
 

@@ -61,6 +61,15 @@ InstantParameter = Annotated[
     AfterValidator(_to_utc),
 ]
 
+PartLimit = Annotated[
+    int,
+    Field(
+        ge=1,
+        le=PAGE_MAX_ITEMS,
+        description="Only the last so many; fewer where their texts have more than 2 MB.",
+    ),
+]
+
 
 class Query(Body):
     """Parameters of an address; those in `repeated` may occur more than once."""
@@ -113,29 +122,32 @@ class ListQuery(Query):
         BeforeValidator(_decode),
         _text_parameter("`next` of the page before; the other parameters stay the same."),
     ] = None
-    limit: Annotated[int, Field(ge=1, le=PAGE_MAX_ITEMS)] = PAGE_DEFAULT_ITEMS
+    limit: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=PAGE_MAX_ITEMS,
+            description="So many at most; fewer where they have more than 2 MB, and then `next`.",
+        ),
+    ] = PAGE_DEFAULT_ITEMS
 
 
 class ThreadQuery(Query):
-    """Which part of a thread: all of it, unless one of these is given."""
+    """Which part of a thread: its end, as far as one answer goes, unless one of these is given."""
 
     before: Annotated[
         Id | None, Field(description="Only messages before this one, such as `earlier`.")
     ] = None
-    limit: Annotated[
-        int | None, Field(ge=1, le=PAGE_MAX_ITEMS, description="Only the last so many.")
-    ] = None
+    limit: PartLimit = PAGE_MAX_ITEMS
 
 
 class HistoryQuery(Query):
-    """Which part of a history: all of it, unless one of these is given."""
+    """Which part of a history: its end, as far as one answer goes, unless one of these is given."""
 
     before: Annotated[
         Version | None, Field(description="Only what was before this version, such as `earlier`.")
     ] = None
-    limit: Annotated[
-        int | None, Field(ge=1, le=PAGE_MAX_ITEMS, description="Only the last so many.")
-    ] = None
+    limit: PartLimit = PAGE_MAX_ITEMS
 
 
 class SimilarQuery(Query):

@@ -14,7 +14,8 @@ from ticket_svc.store import TICKET_COLUMNS, to_ticket
 
 # What is typed beyond this costs time and finds nothing more.
 SIMILAR_TEXT_CHARACTERS = 300
-EXPORT_BATCH_ROWS = 1_000
+# What the loop is held for: of the longest texts so many are 8 MB.
+EXPORT_BATCH_ROWS = 200
 # What a page is sorted by, worded as in its index, and where it starts: behind the cursor's ticket
 # ($1 its value, $2 its id), or, without a cursor ($2 is 0), before all.
 _ORDERS: dict[Sort, tuple[str, str]] = {

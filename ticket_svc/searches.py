@@ -15,6 +15,7 @@ from ticket_svc import found, known, store
 from ticket_svc.database import Connection
 from ticket_svc.errors import Invalid, bad_field
 from ticket_svc.hits import Marker, Said
+from ticket_svc.parts import count_fitting
 from ticket_svc.queries import ListQuery
 from ticket_svc.search import Page, next_cursor
 from ticket_svc.wanted import Wanted
@@ -61,9 +62,12 @@ async def list_tickets(
         shown = others[: query.limit - len(first)]
         items = first + shown
         said = await _list_said(connection, items, wanted)
+    hits = await _list_hits(items, said, wanted)
+    n = count_fitting(items, hits)
+    shown = shown[: n - len(first)]
     return TicketPage(
-        items=items,
-        hits=await _list_hits(items, said, wanted),
+        items=items[:n],
+        hits=hits[:n],
         next=next_cursor(query, shown) if len(others) > len(shown) else None,
     )
 

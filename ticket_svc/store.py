@@ -13,7 +13,15 @@ import asyncpg
 from contracts.fields import ID_MAX
 from contracts.rest import HistoryItem, Message, Ticket
 from contracts.topology import EVENT_OF_ACTION, RPC_CLASSIFY, RPC_EMBED
-from contracts.vocabulary import MESSAGES_MAX, Action, Category, CategorySource, Role, Status
+from contracts.vocabulary import (
+    MESSAGES_MAX,
+    PAGE_DEFAULT_ITEMS,
+    Action,
+    Category,
+    CategorySource,
+    Role,
+    Status,
+)
 from ticket_svc.database import Connection
 from ticket_svc.errors import NotFound, unknown_ticket
 
@@ -126,9 +134,11 @@ async def lock_tickets(connection: Connection, *ticket_ids: int) -> dict[int, Ti
 
 
 async def list_duplicates(connection: Connection, ticket_id: int) -> list[Ticket]:
-    """Return the tickets that are marked as duplicates of one, oldest first."""
+    """Return the tickets that are marked as duplicates of one, the oldest ones first."""
     rows = await connection.fetch(
-        f"SELECT {TICKET_COLUMNS} FROM ticket WHERE duplicate_of = $1 ORDER BY id", ticket_id
+        f"SELECT {TICKET_COLUMNS} FROM ticket WHERE duplicate_of = $1 ORDER BY id LIMIT $2",
+        ticket_id,
+        PAGE_DEFAULT_ITEMS,
     )
     return [to_ticket(row) for row in rows]
 
@@ -332,9 +342,9 @@ async def find_message_of_key(connection: Connection, key: UUID) -> tuple[Messag
 
 
 async def list_messages(
-    connection: Connection, ticket_id: int, before: int | None = None, limit: int | None = None
+    connection: Connection, ticket_id: int, before: int | None, limit: int
 ) -> list[Message]:
-    """Return the thread, or the last of it before a message, oldest first."""
+    """Return the last of the thread, or of what was said before a message, oldest first."""
     rows = await connection.fetch(
         f"SELECT {MESSAGE_COLUMNS} FROM message WHERE ticket_id = $1 AND id < $2"
         " ORDER BY id DESC LIMIT $3",
@@ -346,9 +356,9 @@ async def list_messages(
 
 
 async def list_history(
-    connection: Connection, ticket_id: int, before: int | None = None, limit: int | None = None
+    connection: Connection, ticket_id: int, before: int | None, limit: int
 ) -> list[HistoryItem]:
-    """Return what happened, or the last of it before a version, oldest first."""
+    """Return what happened last, or last before a version, oldest first."""
     rows = await connection.fetch(
         "SELECT version, at, role, action, before, after FROM history"
         " WHERE ticket_id = $1 AND version < $2::bigint ORDER BY version DESC LIMIT $3",

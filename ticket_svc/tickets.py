@@ -5,7 +5,10 @@ Owns connections and transactions; knows neither requests nor SQL. Every refusal
 
 from collections.abc import AsyncGenerator, Sequence
 from hashlib import sha256
+from typing import TypeVar
 from uuid import UUID
+
+from pydantic import BaseModel
 
 from contracts.rest import (
     Counts,
@@ -33,7 +36,10 @@ from ticket_svc.errors import (
     WrongStep,
     bad_field,
 )
+from ticket_svc.parts import count_fitting
 from ticket_svc.queries import HistoryQuery, ListQuery, ThreadQuery
+
+ItemT = TypeVar("ItemT", bound=BaseModel)
 
 VISIBLE = {
     Role.USER: (Status.OPEN, Status.ACTIVE),
@@ -85,6 +91,7 @@ async def list_tickets(pool: Database, role: Role, query: ListQuery) -> TicketPa
     async with pool.acquire() as connection:
         tickets = await search.list_tickets(connection, search.Page.of(*filters))
     items = tickets[: query.limit]
+    items = items[: count_fitting(items)]
     more = len(tickets) > len(items)
     return TicketPage(items=items, next=search.next_cursor(query, items) if more else None)
 
@@ -221,27 +228,32 @@ async def list_messages(pool: Database, role: Role, ticket_id: int, query: Threa
     """Return a ticket's thread, oldest first; raises NotFound and ClosedToUsers."""
     async with pool.acquire() as connection:
         await fetch_visible(connection, role, ticket_id)
-        found = await store.list_messages(connection, ticket_id, query.before, _one_more(query))
-    if query.limit is None:
-        return Messages(items=found)
-    items = found[-query.limit :]
-    return Messages(items=items, earlier=items[0].id if len(items) < len(found) else None)
+        found = await store.list_messages(connection, ticket_id, query.before, query.limit + 1)
+    items = _last_part(found, query.limit)
+    if len(items) < len(found):
+        return Messages(items=items, earlier=items[0].id)
+    return Messages(items=items, earlier=None) if _is_part(query) else Messages(items=items)
 
 
 async def list_history(pool: Database, role: Role, ticket_id: int, query: HistoryQuery) -> History:
     """Return what happened to a ticket, oldest first; raises NotFound and ClosedToUsers."""
     async with pool.acquire() as connection:
         await fetch_visible(connection, role, ticket_id)
-        found = await store.list_history(connection, ticket_id, query.before, _one_more(query))
-    if query.limit is None:
-        return History(items=found)
-    items = found[-query.limit :]
-    return History(items=items, earlier=items[0].version if len(items) < len(found) else None)
+        found = await store.list_history(connection, ticket_id, query.before, query.limit + 1)
+    items = _last_part(found, query.limit)
+    if len(items) < len(found):
+        return History(items=items, earlier=items[0].version)
+    return History(items=items, earlier=None) if _is_part(query) else History(items=items)
 
 
-def _one_more(query: ThreadQuery | HistoryQuery) -> int | None:
-    """Return the limit that shows whether anything is left."""
-    return query.limit and query.limit + 1
+def _last_part(found: list[ItemT], limit: int) -> list[ItemT]:
+    last = found[-limit:]
+    return last[len(last) - count_fitting(last[::-1]) :]
+
+
+def _is_part(query: ThreadQuery | HistoryQuery) -> bool:
+    """Tell whether a part was asked for; who wants the whole, and gets it, gets `items` alone."""
+    return "limit" in query.model_fields_set
 
 
 _KEY_ERROR = bad_field("Idempotency-Key", "key_reused", "was used for another request")

@@ -20,7 +20,7 @@ from web.hosts import OWN_HOSTS, ForeignHost
 from web.i18n import CATALOGS, N_, Language, ngettext
 from web.i18n import gettext as _
 from web.keys import RENDERER
-from web.pages.unsent import Draft, UnsentPage, as_report, make_draft
+from web.pages.unsent import Draft, LongText, UnsentPage, as_report, make_draft
 from web.problems import problem_response, wants_json
 from web.refusals import say_problem
 from web.render import Page, html_response, page_response, partial, wants_fragment
@@ -117,6 +117,8 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
         response = await _limited_response(request, error)
         response.headers["Retry-After"] = str(error.seconds)
         return response
+    except LongText as error:
+        return await _not_done(request, 422, str(error), can_repeat=True)
     except Busy:
         return await _not_done(request, 503, _(BUSY))
     except (Contended, Crowded):

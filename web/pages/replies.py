@@ -11,10 +11,11 @@ from aiohttp import web
 from contracts.fields import ID_MAX
 from contracts.rest import Reply
 from contracts.vocabulary import Role
-from web.forms import read_form
+from web.forms import html_bytes, read_form, read_number
 from web.i18n import gettext as _
 from web.keys import TICKET_API
 from web.pages.ticket_page import digest
+from web.pages.unsent import require_short
 from web.refusals import say_named, say_problem
 from web.render import Page, page_response
 from web.role import require_helpdesk
@@ -24,15 +25,22 @@ from web.ticket_api import ApiError
 PLACE = "/replies"
 TEMPLATE = "replies.html"
 TAKEN, GONE = 409, 404
+# Usual replies are all shown. The others are links, which takes a third of the rest of 300 kB.
+FORMS_MAX_BYTES = 150_000
+FORM_BYTES = 1_000
 
 
 @dataclass(frozen=True)
 class ReplyForm:
-    """A reply as it is shown or typed; `id` 0 is the one to be added, `errors` by field."""
+    """A reply as it is shown or typed; `id` 0 is the one to be added, `errors` by field.
+
+    One that is not shown is a link to the page where it is.
+    """
 
     id: int = 0
     title: str = ""
     text: str = ""
+    is_shown: bool = True
     errors: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -51,7 +59,8 @@ async def show(request: web.Request) -> web.Response:
     """Show all replies, and the form that adds one."""
     role = require_helpdesk(request)
     said = find_said(request)
-    page = changed(await _load(request, role, ReplyForm()), said=said)
+    first = read_number(request.query.get("reply"))
+    page = changed(await _load(request, role, ReplyForm(), first), said=said)
     response = page_response(request, TEMPLATE, page)
     if said:
         forget_said(request, response)
@@ -107,6 +116,7 @@ async def _again(
         alert = _("Somebody deleted this reply meanwhile. You can add it again.")
         form = changed(form, id=0)
     elif problem.errors:
+        require_short(request, " ".join(map(say_named, problem.errors)), form.title, form.text)
         form = changed(form, errors={bad.field: say_named(bad) for bad in problem.errors})
     elif problem.status == TAKEN:
         alert = say_problem(problem)
@@ -116,15 +126,30 @@ async def _again(
     return page_response(request, TEMPLATE, page, status=problem.status)
 
 
-async def _load(request: web.Request, role: Role, form: ReplyForm) -> RepliesPage:
-    """Return the page; `form` stands in place of the reply that it is about."""
+async def _load(request: web.Request, role: Role, form: ReplyForm, first: int = 0) -> RepliesPage:
+    """Return the page; `form` stands in place of the reply that it is about.
+
+    Forms are shown as long as they fit, before all that of the reply `first`.
+    """
     kept = await request.app[TICKET_API].replies(role)
     return RepliesPage(
         role=role,
         section="replies",
         added=ReplyForm() if form.id else form,
-        kept=[form if form.id == reply.id else _form_of(reply) for reply in kept],
+        kept=_show_some(
+            [form if form.id == reply.id else _form_of(reply) for reply in kept], form.id or first
+        ),
     )
+
+
+def _show_some(forms: list[ReplyForm], first: int) -> list[ReplyForm]:
+    size, shown = 0, set()
+    for form in sorted(forms, key=lambda form: form.id != first):
+        size += html_bytes(form.title, form.title, form.text) + FORM_BYTES
+        if size > FORMS_MAX_BYTES:
+            break
+        shown.add(form.id)
+    return [changed(form, is_shown=form.id in shown) for form in forms]
 
 
 def _form_of(reply: Reply) -> ReplyForm:

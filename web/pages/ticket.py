@@ -15,7 +15,7 @@ from contracts.fields import ID_MAX, VERSION_MAX, find_ticket_number
 from contracts.rest import Ticket
 from contracts.vocabulary import Role
 from web.around import find_around, find_similar
-from web.forms import key_of, read_form, read_number
+from web.forms import key_of, read_form, read_number, read_value
 from web.i18n import gettext as _
 from web.keys import RENDERER, TICKET_API
 from web.pages.ticket_answers import (
@@ -41,6 +41,7 @@ from web.pages.ticket_page import (
     news_of,
 )
 from web.pages.ticket_part import HISTORY_ITEMS, THREAD_ITEMS, part_of
+from web.pages.unsent import require_short
 from web.refusals import say_field, say_text
 from web.render import html_response, page_response, partial, wants_fragment
 from web.role import require_helpdesk, require_role
@@ -138,8 +139,10 @@ async def edit_description(request: web.Request) -> web.Response:
             editor = make_editor(problem.ticket, text=text, theirs=problem.ticket.description)
             return await again(request, role, ticket_id, 409, ["editor"], editor=editor)
         if problem.status == 422:
+            why = say_text(problem)
+            require_short(request, why, text)
             version, was = read_number(form.get("version")), form.get("was", "")
-            editor = Editor(text, version, was, say_text(problem))
+            editor = Editor(text, version, was, why)
             return await again(request, role, ticket_id, 422, ["editor"], editor=editor)
         raise
     return await done(request, role, ticket_id, "description", ["editor"])
@@ -175,14 +178,18 @@ async def send_message(request: web.Request) -> web.Response:
     form = await read_form(request)
     text, key = form.get("text", ""), form.get("key", "")
     if "insert" in form:
-        reply = Reply(key, await _insert_canned(request, role, text, form.get("reply")))
+        whole = await _insert_canned(request, role, text, form.get("reply"))
+        require_short(request, _("The text is too long for one more reply."), whole)
+        reply = Reply(key, whole)
         return await again(request, role, ticket_id, 200, ["reply"], reply=reply)
     try:
         sent = await request.app[TICKET_API].send_message(role, ticket_id, text, key_of(key, text))
     except ApiError as error:
         if error.problem.status != 422:
             raise
-        reply = Reply(key, text, say_text(error.problem))
+        why = say_text(error.problem)
+        require_short(request, why, text)
+        reply = Reply(key, text, why)
         return await again(request, role, ticket_id, 422, ["reply"], reply=reply)
     # Of its own address: under the ticket's, browsers keep the page with the text and its key, and
     # “back” and “send” are the same message again.
@@ -200,7 +207,7 @@ async def _insert_canned(request: web.Request, role: Role, text: str, wanted: st
 async def mark_duplicate(request: web.Request) -> web.Response:
     """Say of which ticket this one is a duplicate, or with an empty number that it is none."""
     role, ticket_id = require_role(request), read_ticket_id(request)
-    number = (await read_form(request)).get("of", "").strip()
+    number = read_value(await read_form(request), "of")
     original_id = find_ticket_number(number)
     api = request.app[TICKET_API]
     if not number:

@@ -6,6 +6,7 @@ Changes nothing; text that is being typed is never replaced.
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import accumulate
 
 from aiohttp import web
 
@@ -13,6 +14,7 @@ from contracts.fields import ID_MAX
 from contracts.rest import Reply as CannedReply
 from contracts.vocabulary import Role
 from web.browser import find_affected
+from web.forms import html_bytes
 from web.keys import TICKET_API
 from web.pages.ticket_page import (
     LIVE_BLOCKS,
@@ -28,6 +30,9 @@ from web.render import blocks_response, page_response, wants_fragment
 from web.said import redirect, sentence
 from web.ticket_api import ApiError, TicketApi, Unavailable
 
+# All replies that there may be, with titles of usual letters.
+OPTIONS_MAX_BYTES = 30_000
+OPTION_BYTES = 45
 # Where the focus goes after a change that takes away the button that was pressed.
 FOCUS_AFTER = {
     "description": "editor",
@@ -58,9 +63,13 @@ async def _find_canned(api: TicketApi, role: Role) -> tuple[CannedReply, ...]:
     if role is not Role.HELPDESK:
         return ()
     try:
-        return tuple(await api.replies(role))
+        replies = await api.replies(role)
     except (ApiError, Unavailable):
         return ()
+    sizes = accumulate(html_bytes(reply.title) + OPTION_BYTES for reply in replies)
+    return tuple(
+        reply for reply, size in zip(replies, sizes, strict=True) if size <= OPTIONS_MAX_BYTES
+    )
 
 
 def blocks(

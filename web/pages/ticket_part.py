@@ -13,9 +13,9 @@ from web.filters import with_links
 
 # A screen shows five messages; a thread of more than fifty is one in thousands.
 THREAD_ITEMS = 50
-THREAD_BYTES = 90_000
+THREAD_BYTES = 70_000
 HISTORY_ITEMS = 20
-HISTORY_BYTES = 40_000
+HISTORY_BYTES = 30_000
 
 ItemT = TypeVar("ItemT", Message, HistoryItem)
 

@@ -17,6 +17,7 @@ from web.pages.tickets_page import (
     make_page,
     read_filters,
 )
+from web.pages.unsent import require_short
 from web.refusals import say_text
 from web.render import (
     blocks_response,
@@ -64,7 +65,9 @@ async def report(request: web.Request) -> web.Response:
     except ApiError as error:
         if error.problem.status != 422:
             raise
-        return await _invalid(request, role, ReportForm(key, text, say_text(error.problem)))
+        why = say_text(error.problem)
+        require_short(request, why, text)
+        return await _invalid(request, role, ReportForm(key, text, why))
     location = f"/tickets/{ticket.id}"
     if wants_fragment(request):
         response = web.Response(headers={"HX-Redirect": location})

@@ -37,8 +37,9 @@ EVERY_STATUS = "all"
 UNFINISHED = (Status.OPEN.value, Status.ACTIVE.value)
 # What a first visit carries within its budget, which a test holds; scrolling brings more.
 PAGE_ROWS = 16
-# As far as one page grows by scrolling; then a link leads to the next one.
-ROWS_MAX = 500
+# As far as one page grows by scrolling; then a link leads to the next one. A row in which each
+# second sign is marked has 3.5 kB, and no page has 300 kB.
+ROWS_MAX = 80
 # What is pasted into the search stays there, with how much of it is too long, up to a long message.
 SEARCH_SHOWN_CHARACTERS = MESSAGE_MAX_CHARACTERS
 NEWEST = "-opened_at"

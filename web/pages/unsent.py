@@ -1,11 +1,17 @@
-"""A text that could not be saved, kept in a form, so that trying again is one click."""
+"""A text that could not be saved, kept in a form, so that trying again is one click.
+
+A text that is far too long comes back so too: within its page both would have more than 300 kB.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from uuid import uuid4
 
+from aiohttp import web
+
+from web.forms import ALONE_FROM_BYTES, html_bytes
 from web.i18n import N_
-from web.render import Page
+from web.render import Page, wants_fragment
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +50,16 @@ FORMS = {
     "/replies": TextForm(N_("Text"), N_("Add reply"), ("title",)),
     "/replies/{id}": TextForm(N_("Text"), N_("Save reply"), ("title",)),
 }
+
+
+class LongText(Exception):
+    """A refused text that would make its page too large; the message says what is wrong."""
+
+
+def require_short(request: web.Request, sentence: str, *typed: str) -> None:
+    """Raise LongText where what was refused with a sentence comes back with a whole page."""
+    if not wants_fragment(request) and html_bytes(*typed) > ALONE_FROM_BYTES:
+        raise LongText(sentence)
 
 
 def make_draft(route: str, action: str, fields: Mapping[str, str]) -> Draft | None:
