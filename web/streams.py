@@ -16,6 +16,7 @@ from prometheus_client import Counter, Gauge
 
 from runtime.buffers import Unread, abort
 from web.fragments import Others
+from web.shares import Shares
 from web.topics import ReportTopic, Topic
 from web.variant import Variant
 
@@ -162,8 +163,8 @@ class Streams:
 
     def __init__(self) -> None:
         self._groups: dict[Topic, dict[Variant, set[Stream]]] = {}
-        self._by_address: dict[str, dict[Stream, None]] = {}  # the latest is last
-        self._count = 0
+        self._shares = Shares[Stream]()
+        self._report_shares = Shares[ReportTopic]()
         self.on_change: Callable[[Stream], None] = lambda _: None
         self.on_behind: Callable[[Stream], None] = lambda _: None
         self.on_caught_up: Callable[[Stream], None] = lambda _: None
@@ -171,27 +172,31 @@ class Streams:
     def require_room(self, topic: Topic, address: str) -> None:
         """Raise HTTPServiceUnavailable where one more would be too many.
 
-        The address that has the most makes room for others.
+        The address that has the most makes room for others: of streams, and of reports.
         """
-        if isinstance(topic, ReportTopic) and topic not in self._groups:
-            reports = sum(isinstance(one, ReportTopic) for one in self._groups)
-            if reports >= REPORTS_MAX:
-                raise _no_room()
-        if self._count >= room():
-            most = max(self._by_address.values(), key=len)
-            if len(most) <= len(self._by_address.get(address, ())) + 1:
-                raise _no_room()
-            latest = next(reversed(most))
-            latest.end()
-            self.remove(latest)
+        is_new = isinstance(topic, ReportTopic) and topic not in self._groups
+        if is_new and len(self._report_shares) >= REPORTS_MAX:
+            report = self._report_shares.find_spare(address)
+            self._make_room(self.of(report) if report else [])
+        if len(self._shares) >= room():
+            stream = self._shares.find_spare(address)
+            self._make_room([stream] if stream else [])
+
+    def _make_room(self, streams: Collection[Stream]) -> None:
+        if not streams:
+            raise _no_room()
+        for stream in streams:
+            stream.end()
+            self.remove(stream)
 
     def add(self, stream: Stream) -> None:
         """Let a stream hear what is sent from now on."""
         variants = self._groups.setdefault(stream.topic, {})
         variants.setdefault(stream.variant, set()).add(stream)
-        self._by_address.setdefault(stream.address, {})[stream] = None
-        self._count += 1
-        STREAMS.set(self._count)
+        self._shares.add(stream.address, stream)
+        if isinstance(stream.topic, ReportTopic):
+            self._report_shares.add(stream.address, stream.topic)
+        STREAMS.set(len(self._shares))
         self.on_change(stream)
 
     def remove(self, stream: Stream) -> None:
@@ -205,11 +210,10 @@ class Streams:
             del variants[stream.variant]
         if not variants:
             del self._groups[stream.topic]
-        del self._by_address[stream.address][stream]
-        if not self._by_address[stream.address]:
-            del self._by_address[stream.address]
-        self._count -= 1
-        STREAMS.set(self._count)
+        self._shares.remove(stream.address, stream)
+        if isinstance(stream.topic, ReportTopic):
+            self._report_shares.remove(stream.address, stream.topic)
+        STREAMS.set(len(self._shares))
         self.on_change(stream)
 
     def topics(self) -> list[Topic]:
