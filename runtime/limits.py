@@ -25,12 +25,16 @@ class Rate(NamedTuple):
 
 
 class Limited(Exception):
-    """A sender has done so much of a `kind` that it has to wait `seconds`, a whole number."""
+    """A sender has done so much of a `kind` that it has to wait `seconds`, a whole number.
 
-    def __init__(self, kind: str, wait_s: float) -> None:
+    `is_shared` says that others count as the same sender.
+    """
+
+    def __init__(self, kind: str, wait_s: float, *, is_shared: bool = False) -> None:
         super().__init__(kind)
         self.kind = kind
         self.seconds = ceil(wait_s)
+        self.is_shared = is_shared
 
 
 class Buckets:

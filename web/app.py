@@ -32,7 +32,7 @@ from web.presence import PRESENCE, Presence
 from web.render import Renderer
 from web.role import require_shown_role
 from web.routes import ROUTES
-from web.security import add_headers
+from web.security import add_headers, require_own_request
 from web.settings import SETTINGS, Settings
 from web.ticket_api import TicketApi
 
@@ -52,7 +52,7 @@ def build_app(settings: Settings) -> web.Application:
     app = web.Application(
         middlewares=[
             *(name_slow_steps, measure, watch_for_path(), apply_preferences, answer_errors),
-            *(know_browser, limit_senders),
+            *(require_own_request, know_browser, limit_senders),
             *(Writers(row_of).serve, gate.serve, require_shown_role),
         ],
         client_max_size=FORM_MAX_BYTES,

@@ -42,11 +42,12 @@ KINDS = {
     ("POST", "/replies/{id}"): Kind.WORK,
     ("POST", "/replies/{id}/delete"): Kind.WORK,
     ("GET", "/tickets/hints"): Kind.HINT,
-    ("GET", "/tickets/{id}/similar"): Kind.SEARCH,
+    ("GET", "/tickets/{id}/similar"): Kind.HINT,
 }
-# These cost something only where they ask for something.
+# These cost something only where they ask for something, whatever the method.
 KINDS_OF_PARAMETERS = {
     ("/tickets", "q"): Kind.SEARCH,
+    ("/tickets/bulk", "q"): Kind.SEARCH,  # it shows the list, too
     ("/classifier", "text"): Kind.HINT,
 }
 
@@ -82,7 +83,8 @@ class Limits:
         by = max(waits, key=lambda by: waits[by])
         if waits[by]:
             LIMITED_TOTAL.labels(kind, by).inc()
-            limited = Limited(kind, waits[by])
+            # Whoever has no key shares what one browser has.
+            limited = Limited(kind, waits[by], is_shared=by == "address" or key is None)
             self._log(senders[by], f"{kind} by {by}", client_address(request), limited.seconds)
             raise limited
         for by, sender in senders.items():
@@ -113,11 +115,10 @@ async def limit_senders(request: web.Request, handler: Handler) -> web.StreamRes
 def _find_kind(request: web.Request) -> Kind | None:
     resource = request.match_info.route.resource
     path = resource.canonical if resource else ""
-    if request.method not in (hdrs.METH_GET, hdrs.METH_HEAD):
-        return KINDS.get((request.method, path))
+    method = hdrs.METH_GET if request.method == hdrs.METH_HEAD else request.method
     asked = (
         kind
         for (place, name), kind in KINDS_OF_PARAMETERS.items()
         if place == path and request.query.get(name, "").strip()
     )
-    return KINDS.get(("GET", path)) or next(asked, None)
+    return KINDS.get((method, path)) or next(asked, None)

@@ -1,4 +1,4 @@
-"""What keeps a page to itself: response headers, and a refusal of other sites' forms.
+"""What keeps a page to itself: response headers, and a refusal of other sites' names and forms.
 
 There is no token against forged requests: tokens expire under a writer. Browsers say where a
 request comes from instead (`Sec-Fetch-Site`, or `Origin` from older ones).
@@ -7,9 +7,12 @@ request comes from instead (`Sec-Fetch-Site`, or `Origin` from older ones).
 import logging
 
 from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler
 from multidict import CIMultiDict
 
+from runtime.http import has_too_many_parameters
 from web.forwarded import client_address, is_own, own_origin
+from web.hosts import OWN_HOSTS
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +64,19 @@ def require_same_site(request: web.Request) -> None:
             own_origin(request),
         )
         raise CrossSite
+
+
+@web.middleware
+async def require_own_request(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Let through what asks this site, from it, and in an address of readable length.
+
+    Raises ForeignHost, CrossSite, HTTPBadRequest.
+    """
+    request.app[OWN_HOSTS].require(request)
+    require_same_site(request)
+    if has_too_many_parameters(request):
+        raise web.HTTPBadRequest
+    return await handler(request)
 
 
 async def add_headers(request: web.Request, response: web.StreamResponse) -> None:

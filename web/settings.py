@@ -28,8 +28,8 @@ class Kind(StrEnum):
     MESSAGE = "message"  # and edits of the description
     AFFECTED = "affected"
     WORK = "work"  # what only helpdesk does; of many tickets at once each counts
-    SEARCH = "search"  # and tickets that are similar to one
-    HINT = "hint"  # and what the model would say to a text
+    SEARCH = "search"
+    HINT = "hint"  # and tickets that are similar to one, and what the model would say to a text
     TYPING = "typing"
 
 

@@ -106,7 +106,10 @@ async def test_the_page_and_the_log_say_what_to_set_and_the_log_not_too_often(
     person = people("user", await serve())
     for n in range(5):
         seen = await person.see("/tickets?q=whispered", headers={"Host": f"{n}.{EVIL}"})
-        assert "WEB_HOSTS" in seen.text
+        assert "Use the address that you were given." in seen.text
+        assert "For whoever runs it: WEB_HOSTS" in seen.text
+        # Its style sheet is refused, too, and cannot hide what is said of that.
+        assert "style sheet" not in seen.text
     said = [record.getMessage() for record in caplog.records if record.name == hosts.log.name]
     assert len(said) == 1
     assert f"'0.{EVIL}'" in said[0]

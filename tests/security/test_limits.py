@@ -22,6 +22,7 @@ from tests.web.conftest import HTMX, Api, MakePerson, Person, Seen, Serve
 from web import limits
 from web.browser import sign
 from web.limits import LIMITED_TOTAL, Limits
+from web.pages.errors import say_wait
 from web.settings import LIMITS, Kind, Settings
 
 ONE_EACH = {kind: (Rate(1, 60), Rate(100, 6_000)) for kind in Kind}
@@ -54,7 +55,10 @@ DEEDS = {
     "me too": Deed(Kind.AFFECTED, "POST", "/tickets/{id}/affected"),
     "typing": Deed(Kind.TYPING, "POST", "/tickets/{id}/typing", {"page": PAGE_ID}),
     "search": Deed(Kind.SEARCH, "GET", "/tickets?q=lift"),
-    "similar": Deed(Kind.SEARCH, "GET", "/tickets/{id}/similar", role="helpdesk"),
+    "similar": Deed(Kind.HINT, "GET", "/tickets/{id}/similar", role="helpdesk"),
+    "search of bulk": Deed(
+        Kind.SEARCH, "POST", "/tickets/bulk?q=lift", {"do": "active"}, role="helpdesk"
+    ),
     "hints": Deed(Kind.HINT, "GET", "/tickets/hints?text=The+lift+is+stuck"),
     "model": Deed(Kind.HINT, "GET", "/classifier?text=The+lift+is+stuck", role="helpdesk"),
     "step": Deed(Kind.WORK, "POST", "/tickets/{id}/status", {"status": "active"}, role="helpdesk"),
@@ -138,7 +142,7 @@ async def test_a_browser_waits_after_too_much_of_a_kind_and_then_goes_on(
         elif deed.kind is Kind.TYPING or (deed.kind is Kind.HINT and headers):
             assert not seen.html  # what scripts ask for by themselves stays as it is
         else:
-            assert "Too many requests came from your browser or network." in seen.text
+            assert "Too many requests came from this browser." in seen.text
             assert "Please try again in 1 second." in seen.text
             assert "Your text is still here." in seen.text or not deed.box
     # Nobody else waits, and nothing else does.
@@ -215,6 +219,32 @@ async def test_looking_is_not_limited(campus: Campus, people: MakePerson, api: A
     for path in ("/tickets", "/tickets?status=open", "/tickets?q=", f"/tickets/{ticket.id}", "/"):
         for _ in range(3):
             assert (await person.see(path)).status == 200
+
+
+async def test_the_sentence_says_whose_requests_count_and_how_long_to_wait(
+    campus: Campus, people: MakePerson, settings: Settings
+) -> None:
+    async def refuse(rates: tuple[Rate, Rate], headers: Mapping[str, str]) -> str:
+        script = forgetful(people(None, await campus({Kind.SEARCH: rates})))
+        for _ in range(2):
+            seen = await script.see("/tickets?q=lift", headers=headers)
+        assert seen.status == 429
+        return seen.text
+
+    many, known = Rate(100, 6_000), cookies(settings)
+    mine = await refuse((Rate(1, 1), many), known)
+    assert "came from this browser. Please try again in 60 seconds." in mine
+    shared = "came from your network; other people in it count too. Please try again in 1 second."
+    assert shared in await refuse((many, Rate(1, 60)), known)
+    assert shared in await refuse((Rate(1, 60), many), {"Cookie": "role=user"})
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(1, "1 second"), (90, "90 seconds"), (91, "2 minutes"), (121, "3 minutes")],
+)
+def test_a_long_wait_is_said_in_minutes(seconds: int, said: str) -> None:
+    assert say_wait(seconds) == f"Please try again in {said}."
 
 
 async def test_limits_can_be_off(campus: Campus, people: MakePerson) -> None:

@@ -5,18 +5,19 @@ import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from math import ceil
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
 from markupsafe import Markup, escape
 
 from runtime.heads import Answer
-from runtime.http import RETRY_AFTER_SECONDS, Busy, has_too_many_parameters
+from runtime.http import RETRY_AFTER_SECONDS, Busy
 from runtime.limits import Limited
 from runtime.writers import Crowded
 from web.filters import label
 from web.forms import read_form
-from web.hosts import OWN_HOSTS, ForeignHost
+from web.hosts import ForeignHost
 from web.i18n import CATALOGS, N_, Language, ngettext
 from web.i18n import gettext as _
 from web.keys import RENDERER
@@ -25,7 +26,7 @@ from web.problems import problem_response, wants_json
 from web.refusals import say_problem
 from web.render import Page, html_response, page_response, partial, wants_fragment
 from web.role import NoRole, NotHelpdesk, OtherRole, find_role
-from web.security import HEADERS, CrossSite, require_same_site
+from web.security import HEADERS, CrossSite
 from web.settings import Kind
 from web.ticket_api import ApiError, Contended, Unavailable
 
@@ -46,8 +47,8 @@ SENTENCES = {
     414: N_("This address is longer than this site takes."),
     415: N_("This address takes the forms of this site only."),
     421: N_(
-        "This site is not known under the name in your address bar. If it should be, whoever runs "
-        "it adds the name to WEB_HOSTS."
+        "This site is not served under the name in your address bar. Use the address that you were "
+        "given."
     ),
     431: N_(
         "Your browser sent more with its request than this site takes, perhaps too many cookies. "
@@ -67,6 +68,10 @@ HEADINGS = {
     500: N_("Our mistake"),
     503: N_("Back in a moment"),
 }
+LIMITED_BROWSER = N_("Too many requests came from this browser.")
+LIMITED_NETWORK = N_("Too many requests came from your network; other people in it count too.")
+# A longer wait is said in minutes.
+WAIT_IN_SECONDS_MAX = 90
 NO_ROLE = N_("This browser has no role any more, so nothing was done and nothing comes in.")
 NOT_DONE = N_("That did not work")
 OTHER_ROLE = N_("You are %(role)s now, and this page was made before. Nothing was sent.")
@@ -86,6 +91,10 @@ class ErrorPage(Page):
     others: Mapping[Language, str] = field(default_factory=dict)
 
     @property
+    def is_under_foreign_name(self) -> bool:
+        return self.status == 421
+
+    @property
     def heading(self) -> str:
         return _(HEADINGS.get(self.status, NOT_DONE))
 
@@ -94,10 +103,6 @@ class ErrorPage(Page):
 async def answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Answer every error with a page, or with a sentence in the page for htmx."""
     try:
-        request.app[OWN_HOSTS].require(request)
-        require_same_site(request)
-        if has_too_many_parameters(request):
-            raise web.HTTPBadRequest
         return await handler(request)
     except ForeignHost:
         return error_response(request, 421, _(SENTENCES[421]))
@@ -181,12 +186,23 @@ async def _limited_response(request: web.Request, error: Limited) -> web.Respons
     if is_asked_by_script and not wants_json(request):
         # Nobody has pressed anything that a sentence could be about.
         return web.Response(status=429)
-    sentence = ngettext(
-        "Too many requests came from your browser or network. Please try again in %(num)s second.",
-        "Too many requests came from your browser or network. Please try again in %(num)s seconds.",
-        error.seconds,
-    ) % {"num": error.seconds}
+    reason = _(LIMITED_NETWORK if error.is_shared else LIMITED_BROWSER)
+    sentence = f"{reason} {say_wait(error.seconds)}"
     return await _not_done(request, 429, sentence, can_repeat=True)
+
+
+def say_wait(seconds: int) -> str:
+    """Return the sentence that says after how many seconds to try again."""
+    if seconds <= WAIT_IN_SECONDS_MAX:
+        sentence = ngettext(
+            "Please try again in %(num)s second.", "Please try again in %(num)s seconds.", seconds
+        )
+        return sentence % {"num": seconds}
+    minutes = ceil(seconds / 60)
+    sentence = ngettext(
+        "Please try again in %(num)s minute.", "Please try again in %(num)s minutes.", minutes
+    )
+    return sentence % {"num": minutes}
 
 
 async def _not_done(
