@@ -27,7 +27,7 @@ HTMX = "htmx.org/dist/htmx.min.js"
 BUNDLES = {
     "app.js": ("app.js", "live.js", "reader.js"),
     "reader.js": ("reader.js",),
-    "later.js": ("drafts.js", "length.js", "list.js", "keys.js", "ticket.js"),
+    "later.js": ("wait.js", "drafts.js", "length.js", "list.js", "keys.js", "ticket.js"),
 }
 HASH_CHARACTERS = 12
 

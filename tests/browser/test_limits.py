@@ -1,6 +1,6 @@
 """Who sent too much loses no text and is not made to press twice: pages wait as they are told."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from functools import partial
@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 import pytest_asyncio
 from aiohttp.test_utils import TestServer
-from playwright.async_api import Page, Request, expect
+from playwright.async_api import Page, Request, Route, expect
 
 from runtime.limits import Rate
 from tests.browser.conftest import OpenPage
@@ -172,3 +172,104 @@ async def test_typing_is_told_no_more_until_the_wait_is_over(
     async with page.expect_response(lambda answer: answer.status == 204):
         await press("g")
     await expect(box).to_have_value("abcdefg")
+
+
+# What whoever is in between may say of when to come back, and how long a page waits then.
+ANSWERS = [
+    (None, 5_000),
+    ("Wed, 21 Oct 2099 07:28:00 GMT", 5_000),
+    ("0", 5_000),
+    ("-7", 5_000),
+    ("9", 9_000),
+    ("4000000", 600_000),
+]
+every_answer = pytest.mark.parametrize(("said", "wait_ms"), ANSWERS)
+
+
+def refusal(said: str | None) -> Callable[[Route], Awaitable[None]]:
+    headers = {} if said is None else {"Retry-After": said}
+
+    async def refuse(route: Route) -> None:
+        await route.fulfill(status=429, headers=headers, content_type="text/html", body="<p>Slow")
+
+    return refuse
+
+
+@every_answer
+async def test_a_search_that_a_proxy_refuses_follows_after_a_sane_pause(
+    open_page: OpenPage, campus: Campus, said: str | None, wait_ms: int
+) -> None:
+    page = await enter(open_page, await campus({}))
+    asked = requests_to(page, "/tickets?q=")
+    await page.route("**/tickets?q=*", refusal(said))
+    async with page.expect_response(lambda answer: answer.status == 429):
+        await page.get_by_label("Search").fill("lift")
+        await page.clock.run_for(400)
+    await page.clock.run_for(wait_ms - 1_000)
+    assert len(asked) == 1
+    async with page.expect_response(lambda answer: answer.status == 429):
+        await page.clock.run_for(2_000)
+    assert len(asked) == 2
+
+
+@every_answer
+async def test_typing_that_a_proxy_refuses_is_told_again_after_a_sane_pause(
+    open_page: OpenPage, api: Api, campus: Campus, said: str | None, wait_ms: int
+) -> None:
+    ticket = await api.open("Typed about")
+    page = await enter(open_page, await campus({}), f"/tickets/{ticket.id}")
+    told = requests_to(page, "/typing")
+    await page.route("**/typing", refusal(said))
+    box = page.get_by_label("Message")
+
+    async def press(letter: str) -> None:
+        async with page.expect_response(lambda answer: answer.status == 429):
+            await box.press(letter)
+
+    await press("a")
+    await page.clock.run_for(3_000 + wait_ms - 1_000)
+    await box.press("b")
+    await page.clock.run_for(2_000)
+    await press("c")
+    assert len(told) == 2
+
+
+async def test_what_has_no_id_waits_for_itself_alone(open_page: OpenPage, campus: Campus) -> None:
+    page = await enter(open_page, await campus({}))
+    await page.get_by_label("Search").focus()
+    await page.evaluate(
+        """() => {
+          const links = ["a", "b"].map((name) => `<a hx-get="/${name}" hx-swap="none">${name}</a>`);
+          document.getElementById("main").insertAdjacentHTML("beforeend", links.join(" "));
+          htmx.process(document.getElementById("main"));
+        }"""
+    )
+    asked = {name: requests_to(page, f"/{name}") for name in ("a", "b")}
+    await page.route("**/a", refusal("60"))
+    await page.route("**/b", refusal("60"))
+    for name in ("a", "b"):
+        async with page.expect_response(f"**/{name}"):
+            await page.get_by_text(name, exact=True).click()
+    for name in ("a", "b"):
+        await page.get_by_text(name, exact=True).click()
+    assert {name: len(seen) for name, seen in asked.items()} == {"a": 1, "b": 1}
+
+
+async def test_similar_tickets_that_came_too_soon_are_left_out_without_an_alert(
+    open_page: OpenPage, api: Api, campus: Campus
+) -> None:
+    tickets = [await api.open(f"The lift in building C is stuck {n}") for n in range(2)]
+    address = await campus({Kind.HINT: ONE})
+    page = await open_page(None, "about:blank")
+    await page.context.add_cookies([{"name": "role", "value": "helpdesk", "url": address}])
+    for ticket, status in zip(tickets, (200, 429), strict=True):
+        path = f"/tickets/{ticket.id}"
+        async with page.expect_response(f"**{path}/similar") as answer:
+            await page.goto(address + path)
+        assert (await answer.value).status == status
+    show = page.get_by_role("link", name="Show them")
+    await expect(show).to_be_visible()
+    await expect(page.get_by_role("alert")).to_be_empty()
+    # Who asks by hand gets an answer.
+    await show.click()
+    await expect(page.get_by_text(SENTENCE)).to_be_visible()

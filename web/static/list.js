@@ -104,17 +104,17 @@
   const waiting = new Set();
 
   addEventListener("htmx:before:request", (event) => {
-    if (waiting.has(event.detail.ctx.sourceElement.id)) event.preventDefault();
+    if (waiting.has(event.detail.ctx.sourceElement)) event.preventDefault();
   });
 
   addEventListener("htmx:after:request", ({ detail: { ctx } }) => {
     const { sourceElement: source, request, response } = ctx;
     if (response.status !== 429 || request.method !== "GET") return;
-    waiting.add(source.id);
+    waiting.add(source);
     setTimeout(() => {
-      waiting.delete(source.id);
+      waiting.delete(source);
       source.requestSubmit?.();
-    }, 1_000 * Number(response.headers.get("Retry-After")));
+    }, waitMs(response));
   });
 
   // The list: rows change in place and never move; a line says how many tickets it does not show.

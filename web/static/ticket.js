@@ -38,7 +38,7 @@
     toldAt = timeStamp;
     const { typing, page } = presence.dataset;
     fetch(typing, { method: "POST", body: new URLSearchParams({ page }) }).then((answer) => {
-      if (answer.status === 429) toldAt += 1_000 * Number(answer.headers.get("Retry-After"));
+      if (answer.status === 429) toldAt += waitMs(answer);
     }).catch(() => {});
   });
 })();
