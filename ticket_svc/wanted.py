@@ -107,7 +107,9 @@ def may_be_typo(word: str, written: Sequence[Known]) -> bool:
     # Another number is another thing.
     has_digit = any(letter.isdigit() for letter in word)
     is_usual = _most_uses(written) >= USUAL_USES
-    return len(word) >= TYPO_MIN_CHARACTERS and not has_digit and not is_usual
+    # The index of near words knows nothing but letters: without any it is read from end to end.
+    letters = sum(map(str.isalpha, word))
+    return letters >= TYPO_MIN_CHARACTERS and not has_digit and not is_usual
 
 
 def list_swapped(word: str) -> list[str]:

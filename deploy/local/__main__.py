@@ -194,6 +194,8 @@ def main(arguments: list[str]) -> int:
     options = parse(arguments)
     # SIGTERM stops like Ctrl-C, through every `finally` on the way.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # A shell's script gives what it starts with `&` a SIGINT that is ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     umask = os.umask(PRIVATE_UMASK)
     home = Path(tempfile.mkdtemp(prefix="campus-")) if options.throwaway else options.home.resolve()
     try:

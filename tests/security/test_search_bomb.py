@@ -19,7 +19,7 @@ from ticket_svc.app import build_app
 from ticket_svc.database import COMMAND_SECONDS
 from ticket_svc.hits import PLACES_MAX, Marker
 from ticket_svc.settings import Settings
-from ticket_svc.wanted import NEAR_MAX, WORDS_MAX, Known, Wanted, choose_words, is_typo
+from ticket_svc.wanted import NEAR_MAX, WORDS_MAX, Known, Wanted, choose_words, is_typo, may_be_typo
 
 __all__ = ["api", "blocked", "sql"]
 TICKETS = 40
@@ -155,6 +155,12 @@ def test_a_typed_word_stands_for_a_bounded_number_of_near_ones() -> None:
     near = [Known(f"heatin{a}{b}", 5) for a in LETTERS for b in LETTERS]
     assert all(is_typo("heatings", word.text) for word in near)
     assert len(Wanted.of("heatings", [], near).near) == NEAR_MAX
+
+
+@pytest.mark.parametrize("word", ["💩" * 50, "→" * 200, "-_-_-_", "a💩b💩"])
+def test_near_words_of_what_has_no_letters_are_not_looked_for(word: str) -> None:
+    assert not may_be_typo(word, [])
+    assert may_be_typo("heatign", [])
 
 
 def test_whether_a_long_word_is_a_typo_is_told_by_a_few_comparisons() -> None:
