@@ -68,7 +68,8 @@ class Busy(Exception):
     """As many requests as can be served in time are being worked on already."""
 
 
-def _everybody(_request: web.Request) -> str:
+def everybody(_request: web.Request) -> str:
+    """Return one caller for all requests."""
     return ""
 
 
@@ -86,7 +87,7 @@ class Gate:
         queue: int,
         free: tuple[str, ...],
         *,
-        caller: Callable[[web.Request], str] = _everybody,
+        caller: Callable[[web.Request], str] = everybody,
         spare: int = 0,
     ) -> None:
         self._turns = Turns(places, queue, places - spare)
@@ -102,7 +103,7 @@ class Gate:
         """
         if request.path.startswith(self._free):
             return await handler(request)
-        await read_body(request)
+        await await_body(request)
         caller = self._caller(request)
         if not await self._turns.take(caller, WAIT_SECONDS):
             REFUSED_TOTAL.inc()
@@ -174,7 +175,7 @@ def read_drain_seconds(environment: Mapping[str, str]) -> float:
     return float(text)
 
 
-async def read_body(request: web.Request) -> None:
+async def await_body(request: web.Request) -> None:
     """Wait until the body is here, before the request takes a place: a slow one must not hold it.
 
     Raises HTTPRequestTimeout after BODY_SECONDS, and HTTPRequestEntityTooLarge.

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 import asyncpg
 
+from runtime.contended import Contended
+
 if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
 
@@ -74,8 +76,8 @@ class DatabaseAway(Exception):
     """
 
 
-class Contended(DatabaseAway):
-    """Others are changing the same for too long; the server is well, and so is the session."""
+class LockTimeout(DatabaseAway, Contended):
+    """Others held a lock for too long; the server is well, and so is the session."""
 
 
 def why_away(error: BaseException) -> str | None:
@@ -156,7 +158,7 @@ class Database:
     async def acquire(self) -> AsyncIterator["Connection"]:
         """Lend a connection.
 
-        Raises DatabaseAway, Contended, and what is the fault of a statement as it is.
+        Raises DatabaseAway, LockTimeout, and what is the fault of a statement as it is.
         """
         is_connected = False
         try:
@@ -172,7 +174,7 @@ class Database:
                 if self._logged:
                     self._succeeded(connection)
         except asyncpg.LockNotAvailableError as error:
-            raise Contended(f"others held a lock for too long ({error.sqlstate})") from error
+            raise LockTimeout(f"others held a lock for too long ({error.sqlstate})") from error
         except Exception as error:
             reason = why_away(error)
             if not is_connected and isinstance(error, asyncpg.PostgresError):

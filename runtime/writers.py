@@ -5,70 +5,60 @@ a connection and a place, until none is left for other tickets. So they wait her
 where waiting costs nothing but their bodies.
 """
 
-import asyncio
 from collections.abc import Callable
 from weakref import WeakValueDictionary
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from runtime.http import read_body
+from runtime.contended import Contended
+from runtime.http import await_body, everybody
+from runtime.turns import Turns
 
 # Of the 16 places of a service. One changes the row, the next is ready when it has done so.
 WRITERS_AT_ONCE = 2
 # Far more people than ever write to one ticket at once.
 WAITING_MAX = 32
-# A caller waits for 3 s. What may come behind this: the gate, a connection, and a lock.
-WAIT_SECONDS = 0.8
-
-
-class Crowded(Exception):
-    """More requests want to change one row than can be served in time."""
-
-
-class _Row(asyncio.Semaphore):
-    """The places of one row, given in the order of asking."""
-
-    waiting = 0
+# `web` waits 3 s for the ticket service. Behind this come the gate (0.4 s), a connection (1 s) and
+# a lock (0.7 s).
+WAIT_SECONDS = 0.5
 
 
 class Writers:
-    """Lets WRITERS_AT_ONCE requests at a time change one row.
+    """Lets WRITERS_AT_ONCE requests at a time change one row; WAITING_MAX more wait.
 
-    `row_of` names the row that a request changes, None where none that is there already.
+    `row_of` names the row that a request changes, None where none that is there already. Callers,
+    as `caller` names them, take turns, and `spare` places are never had by one alone.
     """
 
-    def __init__(self, row_of: Callable[[web.Request], str | None]) -> None:
+    def __init__(
+        self,
+        row_of: Callable[[web.Request], str | None],
+        *,
+        caller: Callable[[web.Request], str] = everybody,
+        spare: int = 0,
+    ) -> None:
         self._row_of = row_of
+        self._caller = caller
+        self._each = WRITERS_AT_ONCE - spare
         # Forgotten as soon as nobody writes or waits.
-        self._rows: WeakValueDictionary[str, _Row] = WeakValueDictionary()
+        self._rows: WeakValueDictionary[str, Turns] = WeakValueDictionary()
 
     @web.middleware
     async def serve(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Let the handler answer when it is the request's turn.
 
-        Raises Crowded, and as `read_body` does.
+        Raises Contended, and as `await_body` does.
         """
-        name = self._row_of(request)
-        if name is None:
+        row = self._row_of(request)
+        if row is None:
             return await handler(request)
-        await read_body(request)
-        row = self._rows.setdefault(name, _Row(WRITERS_AT_ONCE))
-        await _wait(row)
+        await await_body(request)
+        turns = self._rows.setdefault(row, Turns(WRITERS_AT_ONCE, WAITING_MAX, self._each))
+        caller = self._caller(request)
+        if not await turns.take(caller, WAIT_SECONDS):
+            raise Contended
         try:
             return await handler(request)
         finally:
-            row.release()
-
-
-async def _wait(row: _Row) -> None:
-    if row.waiting >= WAITING_MAX:
-        raise Crowded
-    row.waiting += 1
-    try:
-        async with asyncio.timeout(WAIT_SECONDS):
-            await row.acquire()
-    except TimeoutError:
-        raise Crowded from None
-    finally:
-        row.waiting -= 1
+            turns.give_back(caller)

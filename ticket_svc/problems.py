@@ -11,10 +11,10 @@ from aiohttp.typedefs import Handler
 
 from contracts.rest import Problem
 from contracts.vocabulary import REPLIES_MAX
+from runtime.contended import Contended
 from runtime.http import RETRY_AFTER_SECONDS, Busy
 from runtime.limits import Limited
-from runtime.postgres import Contended, DatabaseAway
-from runtime.writers import Crowded
+from runtime.postgres import DatabaseAway
 from ticket_svc import errors
 
 log = logging.getLogger(__name__)
@@ -145,7 +145,7 @@ async def answer_problems(request: web.Request, handler: Handler) -> web.StreamR
         return problem(BUSY, _RETRY)
     except Limited as limited:
         return problem(TOO_OFTEN, {hdrs.RETRY_AFTER: str(limited.seconds)})
-    except (Contended, Crowded):
+    except Contended:
         return problem(CONTENDED, _RETRY)
     except web.HTTPRequestEntityTooLarge:
         return problem(TOO_LARGE)

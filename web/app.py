@@ -42,6 +42,8 @@ PAGES_AT_ONCE = 16
 PAGES_WAITING = 64
 # Not for one address alone, such as that of a flood; the others keep all cores at work.
 PAGES_SPARE = 4
+# The same, of the places of one ticket.
+WRITERS_SPARE = 1
 # Streams have a limit of their own, and operators must see a busy service too.
 FREE = ("/live", "/static/", "/health/", "/metrics")
 
@@ -49,11 +51,12 @@ FREE = ("/live", "/static/", "/health/", "/metrics")
 def build_app(settings: Settings) -> web.Application:
     """Return the application; raises SettingsError where htmx is not installed."""
     gate = Gate(PAGES_AT_ONCE, PAGES_WAITING, FREE, caller=client_network, spare=PAGES_SPARE)
+    writers = Writers(row_of, caller=client_network, spare=WRITERS_SPARE)
     app = web.Application(
         middlewares=[
             *(name_slow_steps, measure, watch_for_path(), apply_preferences, answer_errors),
             *(require_own_request, know_browser, limit_senders),
-            *(Writers(row_of).serve, gate.serve, require_shown_role),
+            *(writers.serve, gate.serve, require_shown_role),
         ],
         client_max_size=FORM_MAX_BYTES,
         handler_args=HANDLER_ARGS,

@@ -61,7 +61,7 @@ def read_value(query: Mapping[str, str], name: str) -> str:
 
 
 def row_of(request: web.Request) -> str | None:
-    """Return what names the ticket that a form changes, or the canned replies; None for no such.
+    """Return what names the ticket that a form changes, the replies, or all marks; else None.
 
     To say that somebody types changes nothing.
     """
@@ -69,6 +69,8 @@ def row_of(request: web.Request) -> str | None:
         return None
     if request.path.startswith("/replies"):
         return "replies"
+    if request.path.endswith("/duplicate"):
+        return "duplicate"  # the ticket service lets marks wait for each other
     # However the number is written.
     return str(int(request.match_info["id"])) if "id" in request.match_info else None
 

@@ -17,7 +17,7 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 from prometheus_client import Counter
 
-from runtime.http import read_body
+from runtime.http import await_body
 from runtime.limits import Buckets, Limited, Rate
 from web.browser import BROWSER
 from web.forwarded import client_address, client_network
@@ -107,7 +107,7 @@ async def limit_senders(request: web.Request, handler: Handler) -> web.StreamRes
         try:
             request.app[LIMITS].take(request, kind)
         except Limited:
-            await read_body(request)  # the answer gives the typed text back
+            await await_body(request)  # the answer gives the typed text back
             raise
     return await handler(request)
 

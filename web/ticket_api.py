@@ -36,6 +36,7 @@ from contracts.rest import (
     field_errors,
 )
 from contracts.vocabulary import Category, Role
+from runtime.contended import Contended
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +74,7 @@ class Unavailable(Exception):
     """The ticket service cannot be reached, takes too long, or has a defect of its own."""
 
 
-class Contended(Unavailable):
+class TicketContended(Unavailable, Contended):
     """Others are changing the same ticket; in a moment it can be had."""
 
 
@@ -241,7 +242,7 @@ class TicketApi:
         # These are about our own token: they say no to everybody, and no reader is to blame.
         if status >= 500 or status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.TOO_MANY_REQUESTS):
             log.warning("%s %s: %s", method, path, problem.to_json())
-            raise Contended if problem.code == CONTENDED else Unavailable
+            raise TicketContended if problem.code == CONTENDED else Unavailable
         raise ApiError(problem)
 
     async def _send(

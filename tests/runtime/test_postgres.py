@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 from runtime import postgres
-from runtime.postgres import Contended, Database, DatabaseAway, why_away
+from runtime.postgres import Database, DatabaseAway, LockTimeout, why_away
 from tests.cable import Cable
 from tests.conftest import Names
 
@@ -66,7 +66,7 @@ async def test_a_lock_that_is_not_had_in_time_is_nobody_s_fault_and_costs_no_ses
         session = await session_of(database)
         async with database.acquire() as holder, holder.transaction():
             await holder.execute("LOCK TABLE tickets.ticket")
-            with pytest.raises(Contended, match="55P03"):
+            with pytest.raises(LockTimeout, match="55P03"):
                 await ask(database, "SELECT FROM tickets.ticket")
             assert await session_of(database) != await holder.fetchval("SELECT pg_backend_pid()")
         assert database.refusal is None

@@ -11,10 +11,10 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from markupsafe import Markup, escape
 
+from runtime.contended import Contended
 from runtime.heads import Answer
 from runtime.http import RETRY_AFTER_SECONDS, Busy
 from runtime.limits import Limited
-from runtime.writers import Crowded
 from web.filters import label
 from web.forms import read_form
 from web.hosts import ForeignHost
@@ -28,7 +28,7 @@ from web.render import Page, html_response, page_response, partial, wants_fragme
 from web.role import NoRole, NotHelpdesk, OtherRole, find_role
 from web.security import HEADERS, CrossSite
 from web.settings import Kind
-from web.ticket_api import ApiError, Contended, Unavailable
+from web.ticket_api import ApiError, Unavailable
 
 log = logging.getLogger(__name__)
 
@@ -126,7 +126,7 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
         return await _not_done(request, 422, str(error), can_repeat=True)
     except Busy:
         return await _not_done(request, 503, _(BUSY))
-    except (Contended, Crowded):
+    except Contended:
         return await _not_done(request, 503, _(CONTENDED))
     except Unavailable:
         return await _not_done(request, 503, _(AWAY))
