@@ -13,7 +13,7 @@ from typing import NamedTuple
 # About 200 bytes each; the 14 of web, all full of senders, are 26 MB.
 BUCKETS_MAX = 10_000
 FIGURE_MAX = 1_000_000
-# A wait this short is what rounding leaves of none.
+# Sums of floats are off by less than this: a shorter wait is a token that is there.
 NO_TIME_SECONDS = 1e-6
 
 
@@ -73,7 +73,9 @@ class Buckets:
         now = self._clock()
         full_at = max(self._full_at.pop(sender, now), now)
         self._full_at[sender] = full_at + tokens * self._token_s
-        while len(self) > self._most or next(iter(self._full_at.values())) <= now:
+        while self._full_at and (
+            len(self) > self._most or next(iter(self._full_at.values())) <= now
+        ):
             self._full_at.popitem(last=False)
 
 

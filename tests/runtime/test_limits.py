@@ -96,3 +96,10 @@ def test_a_full_bucket_is_forgotten() -> None:
     clock.now += 1.0
     buckets.take("one more")
     assert len(buckets) == 1
+
+
+def test_nothing_taken_is_nothing_remembered() -> None:
+    buckets = Buckets(Rate(5, 60), clock=Clock())
+    buckets.take("a", 0)
+    assert len(buckets) == 0
+    assert not buckets.wait("a")
