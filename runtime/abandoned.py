@@ -1,7 +1,7 @@
 """Ends work that nobody waits for any more.
 
-aiohttp cancels a handler whose browser has gone either everywhere, in the middle of a write too, or
-nowhere. It is nowhere here, and this is for reads that browsers abandon all the time.
+aiohttp cancels a handler whose caller has gone either everywhere, in the middle of a write too, or
+nowhere. It is nowhere here, and this is for reads that callers abandon all the time.
 """
 
 import asyncio
@@ -17,16 +17,18 @@ ResultT = TypeVar("ResultT")
 
 
 async def while_awaited(request: web.Request, work: Coroutine[Any, Any, ResultT]) -> ResultT:
-    """Return what `work` returns; cancels it, and raises ConnectionResetError, if the browser goes.
+    """Return what `work` returns; cancels it, and raises ConnectionResetError, if the caller goes.
 
-    The browser is looked for every LOOK_SECONDS, since aiohttp has no call for its going.
+    Returns or raises only when the work has ended, since it may hold a connection until then.
+    The caller is looked for every LOOK_SECONDS, since aiohttp has no call for its going.
     """
     task = asyncio.create_task(work)
     try:
         while not task.done():
             if request.transport is None:
-                raise ConnectionResetError("The browser has gone.")
+                raise ConnectionResetError("The caller has gone.")
             await asyncio.wait({task}, timeout=LOOK_SECONDS)
         return task.result()
     finally:
         task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
