@@ -110,14 +110,17 @@ class _Needles(NamedTuple):
         return cls(word, is_part_anywhere(wanted.word), tuple(f" {near} " for near in near if near))
 
     def find(self, folded: str, spaced: str) -> Iterator[tuple[int, int]]:
-        """Yield the places in a folded text, given with spaces between and around its words too."""
+        """Yield the places in a folded text, given with spaces between and around its words too.
+
+        Those of the typed word come before those of the words that it may be a typo of.
+        """
         length = len(self.word)
         # A space in front makes `spaced` one longer, and the needles that begin with one too.
         if self.is_anywhere:
             places = _find_all(folded, self.word, length)
         else:
             places = _find_all(spaced, f" {_space(self.word)}", length)
-        return chain(*(_find_all(spaced, near, len(near) - 2) for near in self.near), places)
+        return chain(places, *(_find_all(spaced, near, len(near) - 2) for near in self.near))
 
 
 def _space(folded: str) -> str:

@@ -1,8 +1,8 @@
 """SQL of the words that were written: which of them a typed word stands for, as a role may know.
 
 Users know the words of tickets that are not closed, as their texts are now: whatever decides what
-they find comes from these. Helpdesk knows all that were ever written. A word of a closed ticket
-never takes the place of another in a LIMIT.
+they find comes from these. Helpdesk knows all that were ever written. Words that only closed
+tickets have are left out before a LIMIT counts, so that users cannot tell how many there are.
 """
 
 # ruff: noqa: S608 - what is put together here are constants; every value is a parameter

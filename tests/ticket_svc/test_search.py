@@ -10,6 +10,7 @@ import pytest
 
 from contracts.vocabulary import EXCERPT_MAX_CHARACTERS
 from ticket_svc import migrations
+from ticket_svc.hits import PLACES_MAX
 from ticket_svc.wanted import USUAL_USES, is_typo
 
 # The one that first keeps words.
@@ -247,6 +248,15 @@ async def test_a_typo_that_others_made_too_still_finds_what_is_more_usual(api):
     assert ids(page) == [right[1]["id"], right[0]["id"], typo["id"]]
     assert [marked(hit) for hit in page["hits"]] == [["projector"], ["projector"], ["projecter"]]
     assert ids(await search(api, "projector")) == [ticket["id"] for ticket in right[::-1]]
+
+
+async def test_what_was_typed_is_marked_before_the_words_that_it_may_be_a_typo_of(api):
+    for _ in range(2):
+        await api.open("The wifi is slow")
+    await api.open("wifi " * 25 + "wfii")
+    marks = marked((await search(api, "wfii"))["hits"][0])
+    assert len(marks) == PLACES_MAX
+    assert marks[-1] == "wfii"
 
 
 @pytest.mark.parametrize(
