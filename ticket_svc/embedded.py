@@ -19,6 +19,7 @@ from contracts.messages import Embedding, EmbedRequest, description_of
 from contracts.topology import RPC_EMBED, TICKET_EMBEDDED
 from runtime.postgres import Database, DatabaseAway
 from ticket_svc import embeddings
+from ticket_svc.database import patient_transaction
 from ticket_svc.embeddings import Description, Vector
 from ticket_svc.relay import Relay
 
@@ -37,8 +38,9 @@ def make_consumer(pool: Database, keys: Keys) -> BatchConsumer[Description]:
     """Return the consumer; what comes twice, too late or for a closed ticket changes nothing."""
 
     async def take(descriptions: list[Description]) -> None:
-        async with pool.acquire() as connection:
-            STORED_TOTAL.inc(await embeddings.store_vectors(connection, descriptions))
+        async with patient_transaction(pool) as connection:
+            stored = await embeddings.store_vectors(connection, descriptions)
+        STORED_TOTAL.inc(stored)
 
     return BatchConsumer(TICKET_EMBEDDED, partial(decode, keys), take, transient=(DatabaseAway,))
 

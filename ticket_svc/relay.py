@@ -27,13 +27,14 @@ from contracts.topology import (
 )
 from runtime.postgres import Database, DatabaseAway
 from ticket_svc import outbox
+from ticket_svc.database import patient_transaction
 from ticket_svc.outbox import Outgoing
 from ticket_svc.settings import SigningKeys
 
 log = logging.getLogger(__name__)
 
 BATCH = 200
-# Writes that come together leave together: a batch costs five round trips however small it is.
+# Writes that come together leave together: a batch costs six round trips however small it is.
 GATHER_SECONDS = 0.01
 POLL_SECONDS = 1.0
 # Far below the time after which the database ends an idle transaction.
@@ -100,8 +101,9 @@ class Relay:
 
     async def _relay_batch(self, channel: AbstractChannel, events: AbstractExchange) -> bool:
         """Publish what is next, and tell whether to go on at once."""
-        async with self._pool.acquire() as connection, connection.transaction():
-            await outbox.lock_outbox(connection)
+        async with patient_transaction(self._pool) as connection:
+            if not await outbox.lock_outbox(connection):
+                return False
             batch = await outbox.list_outgoing(connection, BATCH)
             if not batch:
                 return False

@@ -24,7 +24,7 @@ from contracts.rest import (
 from contracts.vocabulary import EVERY_CATEGORY, MESSAGES_MAX, Category, Role, Status
 from runtime.postgres import Database
 from ticket_svc import search, searches, store
-from ticket_svc.database import Connection
+from ticket_svc.database import Connection, patient_transaction
 from ticket_svc.errors import (
     ClosedToUsers,
     Forbidden,
@@ -187,7 +187,7 @@ async def count_affected(pool: Database, role: Role, ticket_id: int, browser: UU
 
 async def categorise_ticket(pool: Database, ticket_id: int, category: Category) -> None:
     """Take the classifier's late answer, unless somebody was faster; raises NotFound."""
-    async with pool.acquire() as connection:
+    async with patient_transaction(pool) as connection:
         if await store.assign_category(connection, ticket_id, category) is None:
             await store.fetch_ticket(connection, ticket_id)
 

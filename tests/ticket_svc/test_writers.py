@@ -4,10 +4,18 @@ import asyncio
 
 import pytest
 
+from runtime import http, writers
 from runtime.writers import WAITING_MAX, WRITERS_AT_ONCE, Writers
 from tests.ticket_svc.conftest import serve
+from ticket_svc.database import ACQUIRE_SECONDS, LOCK_MILLISECONDS
+from web.ticket_api import DEADLINE_SECONDS
 
 ROOM = WRITERS_AT_ONCE + WAITING_MAX
+
+
+def test_all_that_a_request_waits_for_is_less_than_the_web_tier_waits():
+    turns_s = writers.WAIT_SECONDS + http.WAIT_SECONDS
+    assert turns_s + ACQUIRE_SECONDS + LOCK_MILLISECONDS / 1_000 < DEADLINE_SECONDS
 
 
 @pytest.fixture
