@@ -17,12 +17,12 @@ class Crowd:
         self.turns = turns
         self.served: list[str] = []
         self.refused: list[str] = []
-        self.tasks: set[asyncio.Task[None]] = set()
+        self.tasks: list[asyncio.Task[None]] = []
 
     async def ask(self, *callers: str, seconds: float = LONG) -> None:
         """Ask once for each of the callers, in this order."""
         for caller in callers:
-            self.tasks.add(asyncio.create_task(self._ask(caller, seconds)))
+            self.tasks.append(asyncio.create_task(self._ask(caller, seconds)))
         await settle()
 
     async def finish(self, caller: str) -> None:
@@ -98,8 +98,9 @@ async def test_who_waits_in_vain_or_goes_leaves_no_trace(
     people = crowd(1, 2, 1)
     await people.ask("holder")
     await people.ask("late", seconds=SHORT)
+    late = people.tasks[-1]
     await people.ask("gone")
-    await asyncio.sleep(5 * SHORT)
+    await late
     assert people.refused == ["late"]
     for task in people.tasks:
         task.cancel()

@@ -144,18 +144,28 @@ async def test_a_role_has_no_attribute_and_no_membership(role: Role) -> None:
 
 
 async def test_a_role_reads_nothing_of_what_the_other_asks(role: Role, stack: Stack) -> None:
-    other = await asyncpg.connect(stack[URLS[role.other_s_name]])
-    asked = asyncio.create_task(other.execute("SELECT 'whispered', pg_sleep(1)"))
-    await asyncio.sleep(0.2)
+    other, watcher = [await asyncpg.connect(stack[URLS[role.other_s_name]]) for _ in range(2)]
+    asked = asyncio.create_task(other.execute("SELECT 'whispered', pg_sleep(60)"))
+    pid = other.get_server_pid()
+    async with asyncio.timeout(10):
+        while not await watcher.fetchval(
+            "SELECT query LIKE '%whispered%' AND state = 'active'"
+            " FROM pg_stat_activity WHERE pid = $1",
+            pid,
+        ):
+            await asyncio.sleep(0.01)
     rows = await role.sql.fetch("SELECT usename, query, pid FROM pg_stat_activity")
-    seen = [row for row in rows if row["pid"] == other.get_server_pid()]
+    seen = [row for row in rows if row["pid"] == pid]
     assert [row["usename"] for row in seen] == [role.other_s_name]
     assert "whispered" not in str([row["query"] for row in rows])
     for end in ("pg_terminate_backend", "pg_cancel_backend"):
         with pytest.raises(DENIED):
-            await role.sql.execute(f"SELECT {end}({seen[0]['pid']})")
-    await asked
+            await role.sql.execute(f"SELECT {end}({pid})")
+    await watcher.execute(f"SELECT pg_cancel_backend({pid})")
+    with pytest.raises(asyncpg.QueryCanceledError):
+        await asked
     await other.close()
+    await watcher.close()
 
 
 async def test_a_role_sees_no_samples_of_what_the_other_has(role: Role) -> None:
