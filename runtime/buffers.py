@@ -70,6 +70,7 @@ class Buffers:
 
     def __init__(self) -> None:
         self._holders: dict[str, dict[Holder, int]] = {}
+        self._callers: dict[Holder, str] = {}
         self._sums: Sums[str] = Sums()
         self.total = 0
 
@@ -78,6 +79,9 @@ class Buffers:
 
         The last one of a caller is never cut: an answer may be larger than all that is allowed.
         """
+        if self._callers.get(holder, caller) != caller:
+            self.drop(holder)
+        self._callers[holder] = caller
         held = self._holders.setdefault(caller, {})
         self._add(caller, size - held.get(holder, 0))
         held[holder] = size
@@ -86,14 +90,15 @@ class Buffers:
         while self.total > TOTAL_MAX_BYTES and self.total > size:
             self._cut_longest(max(self._sums, key=self._sums.__getitem__), "total")
 
-    def drop(self, holder: Holder, caller: str) -> None:
+    def drop(self, holder: Holder) -> None:
         """Note that nothing is kept for it any more."""
-        held = self._holders.get(caller, {})
-        if holder in held:
-            self._add(caller, -held.pop(holder))
+        caller = self._callers.pop(holder, None)
+        if caller is None:
+            return
+        held = self._holders[caller]
+        self._add(caller, -held.pop(holder))
         if not held:
-            self._holders.pop(caller, None)
-            self._sums.pop(caller, None)
+            del self._holders[caller], self._sums[caller]
 
     def _add(self, caller: str, size: int) -> None:
         self._sums[caller] += size
@@ -104,7 +109,7 @@ class Buffers:
         holder = next(iter(self._holders[caller]))
         CUT.labels(why).inc()
         holder.cut()
-        self.drop(holder, caller)
+        self.drop(holder)
 
 
 BUFFERS = Buffers()
@@ -129,7 +134,7 @@ class Unread:
     def end(self) -> None:
         """Forget it: it was read, or the connection has gone."""
         self._timer.cancel()
-        BUFFERS.drop(self, self._caller)
+        BUFFERS.drop(self)
 
     def cut(self) -> None:
         """End the connection."""

@@ -9,7 +9,6 @@ in the place of its connection, once in a process.
 
 import asyncio
 import resource
-from collections import OrderedDict
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, ClassVar
@@ -28,16 +27,21 @@ from runtime.heads import (
     SERVER,
     TOO_LARGE,
     Answer,
+    head_size,
     say_problem,
     status_of,
 )
+from runtime.room import Room
+from runtime.senders import network_of
 
 # Requests that one connection may send before the first is answered. No browser sends any.
 PIPELINED_MAX = 2
 # What may come behind a request in the same piece: the beginning of another one, at most.
 BEHIND_MAX_BYTES = 16 * 1024
-# Connections at a time, streams apart: the one that was not used for longest makes room.
+# Connections at a time that wait for the other side: those that we are at work for come on top,
+# and are bounded where the work is (`runtime/http.py`, `web/streams.py`).
 CONNECTIONS_MAX = 2_000
+ROOM = Room()
 
 
 def peer_address(request: web.Request) -> str:
@@ -51,7 +55,8 @@ def use_own_connections(
 ) -> None:
     """Refuse in this process with what `say` returns for a status.
 
-    `find_caller` returns the address for which an answer is kept while it is not read.
+    `find_caller` returns the address for which a body is kept until it is whole, and an answer
+    while it is not read.
     """
     Connection.say = staticmethod(say)
     Connection.find_caller = staticmethod(find_caller)
@@ -67,20 +72,19 @@ class Connection(web.RequestHandler):
     """
 
     __slots__ = (
-        *("_answering", "_body", "_head_bytes", "_head_timer", "_is_refused", "_peer", "_unread"),
-        *("_body_bytes", "heard_at"),
+        *("_answered", "_answering", "_body", "_body_bytes", "_head_bytes", "_head_timer"),
+        *("_is_refused", "_peer", "_unread", "heard_at"),
     )
     say: ClassVar[Callable[[HTTPStatus], Answer]] = staticmethod(say_problem)
     find_caller: ClassVar[Callable[[web.Request], str]] = staticmethod(peer_address)
     room: ClassVar[int] = CONNECTIONS_MAX
-    # All there are, the one that was not used for longest first.
-    _open: ClassVar["OrderedDict[Connection, None]"] = OrderedDict()
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._head_timer: asyncio.TimerHandle | None = None
         self._is_refused = False
         self._answering: web.BaseRequest | None = None
+        self._answered = 0
         self._unread: Unread | None = None
         # The body of the latest request, and what has come of it and of the next head.
         self._body: StreamReader = EMPTY_PAYLOAD
@@ -92,33 +96,36 @@ class Connection(web.RequestHandler):
         """Bound what is kept for it, here and in the kernel, and how many there are."""
         super().connection_made(transport)
         assert self.transport is not None
-        self._peer = str((transport.get_extra_info("peername") or [""])[0])
+        self._peer = network_of(str((transport.get_extra_info("peername") or [""])[0]))
         # An answer waits for its reader as soon as the kernel takes no more of it.
         self.transport.set_write_buffer_limits(high=0)
         limit_kernel(transport.get_extra_info("socket"))
-        self._open[self] = None
-        if len(self._open) > self.room:
-            self._make_room()
+        self._note_use()
 
     def data_received(self, data: bytes) -> None:
         """Take bytes; the first of a head start its time, and its last end it."""
+        if self._is_gone():
+            return  # aiohttp passes an empty piece where it reads on, also to one that was cut
         self.heard_at = self._loop.time()
         if self._is_refused:
             return  # aiohttp would note each piece as one more error, and soon stop reading
-        was_idle, count = self._is_idle(), self._request_count
+        was_asked, count = self._is_asked(), self._request_count
         if self._body.is_eof():
             self._head_bytes += len(data)
-        else:
+        elif was_asked:  # what comes of a body after the answer is thrown away
             self._body_bytes += len(data)
         super().data_received(data)
         if self._request_count > count:
-            self._open.move_to_end(self)
-            self._note_request(data, was_idle=was_idle)
+            self._note_request(data, was_asked=was_asked)
+            self._note_use()
         elif self._head_bytes > HEAD_MAX_BYTES:
             self._refuse_head()
-        if kept := self._head_bytes + self._body_bytes:
-            BUFFERS.keep(self, self._peer, kept)
-        if not self._is_idle():
+        elif self._is_working():
+            self._note_use()
+        if self._body.is_eof():
+            self._body_bytes = 0  # whole: it is work now
+        self._count()
+        if self._is_asked():
             self._stop_timer()
         elif self._head_timer is None:
             self._start_timer()
@@ -126,17 +133,15 @@ class Connection(web.RequestHandler):
     def pause_writing(self) -> None:
         """Begin to count what is not read."""
         super().pause_writing()
-        request = self._answering or self._current_request
-        caller = self._peer
-        if isinstance(request, web.Request) and not self._is_refused:
-            caller = type(self).find_caller(request)
         assert self.transport is not None
-        self._unread = Unread(self.transport, caller, self.cut)
+        self._unread = Unread(self.transport, self._find_caller(), self.cut)
+        self._note_use()
 
     def resume_writing(self) -> None:
         """Go on: all was read."""
         self._forget_unread()
         super().resume_writing()
+        self._note_use()
 
     async def finish_response(
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
@@ -147,16 +152,17 @@ class Connection(web.RequestHandler):
             return await super().finish_response(request, resp, start_time)
         finally:
             self._answering = None
-            self._body_bytes = 0
-            if not self._messages and self._body.is_eof():
+            self._answered += 1
+            if not self._is_asked():
+                self._body_bytes = 0
                 self._begin_next_head()
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Forget what belongs to the connection."""
         self._stop_timer()
         self._forget_unread()
-        self._open.pop(self, None)
-        BUFFERS.drop(self, self._peer)
+        ROOM.leave(self, self._peer)
+        BUFFERS.drop(self)
         super().connection_lost(exc)
 
     def cut(self) -> None:
@@ -180,44 +186,74 @@ class Connection(web.RequestHandler):
         request._version = HttpVersion11
         return _Refusal(self, known, type(self).say(known))
 
-    def _is_idle(self) -> bool:
-        return self._waiter is not None and not self._waiter.done()
+    def _is_gone(self) -> bool:
+        return self.transport is None or self.transport.is_closing()
+
+    def _is_asked(self) -> bool:
+        """Tell whether a request has come that was not answered."""
+        return self._answered < self._request_count
 
     def _is_working(self) -> bool:
         """Tell whether we, and not the other side, are waited for."""
-        is_asked = self._request_in_progress or bool(self._messages)
-        return is_asked and self._body.is_eof() and not self._paused
+        return self._is_asked() and self._body.is_eof() and not self._paused
 
-    def _make_room(self) -> None:
-        """End those that were not used for longest, unless we are at work for them."""
-        for connection in [one for one in self._open if not one._is_working()]:
-            if len(self._open) <= self.room:
-                return
-            CUT.labels("connections").inc()
-            connection.cut()
-            del self._open[connection]
+    def _note_use(self) -> None:
+        """Let it make room for others, unless we are at work for it."""
+        if self._is_working():
+            ROOM.leave(self, self._peer)
+        else:
+            ROOM.enter(self, self._peer)
+            CUT.labels("connections").inc(ROOM.make(self.room))
 
-    def _note_request(self, data: bytes, *, was_idle: bool) -> None:
+    def _find_caller(self) -> str:
+        """Return who asks: who has connected, as long as no request says more."""
+        request = self._answering or self._current_request
+        if isinstance(request, web.Request) and request._match_info is not None:
+            return type(self).find_caller(request)
+        return self._peer
+
+    def _count(self) -> None:
+        """Count what is kept of a request that is not whole; one that is whole is never cut."""
+        kept = self._head_bytes + self._body_bytes
+        if not kept or self._is_gone():
+            BUFFERS.drop(self)
+        elif self._body_bytes and not self._messages:
+            BUFFERS.keep(self, self._find_caller(), kept)
+        else:
+            BUFFERS.keep(self, self._peer, kept)
+
+    async def _handle_request(self, request: web.BaseRequest, *args: Any) -> Any:
+        """Handle a request; count its body for who asks as soon as its head says who that is."""
+        if self._body_bytes:
+            self._loop.call_soon(self._count)  # after its first step, which finds its route
+        return await super()._handle_request(request, *args)
+
+    def _note_request(self, data: bytes, *, was_asked: bool) -> None:
         """Note which request has come; what came behind it stays counted."""
         message, self._body = self._messages[-1]
-        if not was_idle or not isinstance(message, RawRequestMessage):
+        if was_asked or not isinstance(message, RawRequestMessage):
             return
         came, self._head_bytes = self._head_bytes, 0
+        head = head_size(message)
+        if not self._body.is_eof():
+            self._body_bytes = max(came - head, 0)
         if came <= BEHIND_MAX_BYTES:
             return
-        head = _head_size(message)
         behind = came - head - int(message.headers.get(hdrs.CONTENT_LENGTH, "0"))
         if head > HEAD_MAX_BYTES:
             self._messages.pop()
+            self._request_count -= 1
             self._refuse_head()
         elif len(data) > BEHIND_MAX_BYTES and behind > BEHIND_MAX_BYTES and self._body.is_eof():
             self.close()  # after the answer: nobody knows how much of another head is there
 
     def _begin_next_head(self) -> None:
         """Give what has come of the next head its time, where it came before it was its turn."""
-        if not self._head_bytes:
-            BUFFERS.drop(self, self._peer)
-        elif self._head_timer is None and self.transport is not None:
+        if self._is_gone():
+            return
+        self._count()
+        self._note_use()
+        if self._head_bytes and self._head_timer is None:
             self._start_timer()
 
     def _refuse_head(self) -> None:
@@ -229,6 +265,7 @@ class Connection(web.RequestHandler):
         )
         self._head_bytes = 0
         self._messages.append((error, EMPTY_PAYLOAD))
+        self._request_count += 1
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
@@ -239,7 +276,7 @@ class Connection(web.RequestHandler):
 
     def _end_slow_head(self) -> None:
         self._head_timer = None
-        if self._is_idle():
+        if not self._is_asked() and self._body.is_eof():
             self.force_close()
 
     def _start_timer(self) -> None:
@@ -275,9 +312,3 @@ class _Refusal(web.Response):
         # Silence is no event that could be waited for.
         while loop.time() < min(end, self._connection.heard_at + QUIET_SECONDS):  # noqa: ASYNC110
             await asyncio.sleep(QUIET_SECONDS)
-
-
-def _head_size(message: RawRequestMessage) -> int:
-    """Return how many bytes the head of a request had, but for a few of its first line."""
-    fields = sum(len(name) + len(value) + 4 for name, value in message.raw_headers)
-    return len(message.method) + len(message.path) + fields

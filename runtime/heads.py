@@ -8,6 +8,7 @@ from http import HTTPStatus
 from typing import NamedTuple
 
 from aiohttp import hdrs, web
+from aiohttp.http import RawRequestMessage
 from aiohttp.http_exceptions import BadHttpMessage, HttpProcessingError, LineTooLong
 
 from contracts.rest import Problem
@@ -91,3 +92,9 @@ def status_of(status: HTTPStatus, error: BaseException | None) -> HTTPStatus:
     ):
         return HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
     return status
+
+
+def head_size(message: RawRequestMessage) -> int:
+    """Return how many bytes the head of a request had, but for a few of its first line."""
+    fields = sum(len(name) + len(value) + 4 for name, value in message.raw_headers)
+    return len(message.method) + len(message.path) + fields

@@ -11,13 +11,13 @@ mistyped `for`, and an address with a port end in its 400 or in an IndexError.
 
 import logging
 from collections.abc import Sequence
-from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import NamedTuple
 
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
+from runtime.senders import network_of
 from web.origin import SCHEMES, Origin, Place, read_origin, read_place
 from web.settings import SETTINGS
 
@@ -32,10 +32,6 @@ FORWARDED_LISTS = (
 )
 # What proxies call the path under which they publish a site.
 PREFIXES = ("X-Forwarded-Prefix", "X-Forwarded-Path", "X-Script-Name")
-
-
-# The smallest network of IPv6 that people get.
-IPV6_SENDER_BITS = 64
 
 
 class Told(NamedTuple):
@@ -53,23 +49,8 @@ def client_address(request: web.Request) -> str:
 
 
 def client_network(request: web.Request) -> str:
-    """Return what counts as one sender: an IPv4 address, or a /64 of IPv6.
-
-    Whoever has one address of such a network has all of them.
-    """
-    return _network_of(client_address(request))
-
-
-# Asked three times a request.
-@lru_cache(maxsize=1_024)
-def _network_of(address: str) -> str:
-    try:
-        found = ip_address(address)
-    except ValueError:
-        return address  # a UNIX socket has none
-    if isinstance(found, IPv6Address):
-        return str(found.ipv4_mapped or IPv6Network((found, IPV6_SENDER_BITS), strict=False))
-    return address
+    """Return the sender that asks: an IPv4 address, or a /64 of IPv6."""
+    return network_of(client_address(request))
 
 
 def came_over_tls(request: web.Request) -> bool:

@@ -28,6 +28,14 @@ for name, value in json.loads(sys.argv[2]).items():
 async def large(request):
     return web.Response(body=b"x" * int(request.query["bytes"]))
 
+held = 0
+
+async def hold(request):
+    global held
+    await request.read()
+    held += 1
+    await asyncio.sleep(60)
+
 exports = 0
 
 async def batches():
@@ -48,14 +56,27 @@ async def export(request):
     return response
 
 async def metrics(request):
-    open = len(connections.Connection._open)
-    return web.Response(
-        body=generate_latest() + b"exports %d\\nopen %d\\n" % (exports, open)
-    )
+    open = len(request.protocol._manager.connections)
+    own = b"exports %d\\nopen %d\\nheld %d\\n" % (exports, open, held)
+    return web.Response(body=generate_latest() + own)
 
 app = web.Application(handler_args=http.HANDLER_ARGS)
 app.add_routes([web.get("/large", large), web.get("/export", export), web.get("/", metrics)])
-http.run(app, http.Gate(10, 10, ()), host="127.0.0.1", port=int(sys.argv[1]), drain_s=0)
+app.add_routes([web.get("/hold", hold), web.post("/hold", hold)])
+
+def find_client(request):
+    # Asks for the application, as `web` does.
+    assert request.app
+    return request.headers.get("X-Client") or request.remote
+
+http.run(
+    app,
+    http.Gate(10, 10, ()),
+    host="127.0.0.1",
+    port=int(sys.argv[1]),
+    drain_s=0,
+    find_caller=find_client,
+)
 """
 
 
@@ -82,10 +103,10 @@ class Patient(NamedTuple):
         with urlopen(f"http://127.0.0.1:{self.port}/", timeout=10) as answer:
             return str(answer.read().decode())
 
-    async def until(self, name: str, value: float) -> None:
-        """Wait until a figure has a value."""
+    async def until(self, name: str, value: float, most: float | None = None) -> None:
+        """Wait until a figure has a value, or one from `value` to `most`."""
         async with asyncio.timeout(20):
-            while await self.figure(name) != value:
+            while not value <= await self.figure(name) <= (value if most is None else most):
                 await asyncio.sleep(0.05)
 
 
@@ -113,8 +134,9 @@ async def patient(**limits: Any) -> AsyncIterator[Patient]:
 class Caller:
     """A socket that reads only when it is told to."""
 
-    def __init__(self, port: int, sent: bytes = b"") -> None:
+    def __init__(self, port: int, sent: bytes = b"", address: str = "127.0.0.1") -> None:
         self.socket = socket.socket()
+        self.socket.bind((address, 0))
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16_384)
         self.socket.connect(("127.0.0.1", port))
         self.socket.sendall(sent)
@@ -150,3 +172,9 @@ class Caller:
 def get(path: str, *lines: bytes) -> bytes:
     """Return a request."""
     return b"".join([f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n".encode(), *lines, b"\r\n"])
+
+
+def post(size: int, *lines: bytes) -> bytes:
+    """Return the head of a request whose body has so many bytes."""
+    head = (b"POST /hold HTTP/1.1", b"Host: 127.0.0.1", b"Content-Length: %d" % size, *lines)
+    return b"".join([line + b"\r\n" for line in (*head, b"")])

@@ -13,7 +13,7 @@ from runtime import buffers
 from runtime.buffers import Buffers
 from runtime.connections import Connection
 from tests.conftest import Stack
-from tests.security.patient import Caller, get, patient
+from tests.security.patient import Caller, get, patient, post
 from ticket_svc.app import build_app
 from ticket_svc.settings import read_settings
 
@@ -140,10 +140,61 @@ async def test_pipelined_requests_are_answered_in_their_order() -> None:
 async def test_the_beginning_of_a_head_that_came_before_its_turn_has_its_time_too() -> None:
     async with patient(HEAD_SECONDS=0.5) as service:
         with closing(Caller(service.port, get(f"/large?bytes={LARGE}"))) as caller:
-            await asyncio.sleep(0.3)  # the answer is being read by then
+            await service.until("http_kept_bytes", 1, LARGE)  # the answer waits for its reader
             caller.socket.send(b"GET / HTTP/1.1\r\n")
             await caller.read(LARGE)
             await caller.until_cut()
+
+
+async def test_bytes_of_a_body_count_that_come_with_its_head() -> None:
+    async with patient() as service:
+        with ExitStack() as stack:
+            for _ in range(20):
+                caller = Caller(service.port, post(160_000) + b"x" * 60_000)
+                stack.callback(caller.close)
+            await service.until("http_kept_bytes", 20 * 60_000, 20 * 60_100)
+        await service.until("http_kept_bytes", 0)
+
+
+async def test_only_as_many_bodies_are_cut_as_room_is_needed_for() -> None:
+    async with patient() as service:
+        with ExitStack() as stack:
+            callers = []
+            for n in range(70):
+                callers.append(Caller(service.port, post(160_000)))
+                stack.callback(callers[-1].close)
+                callers[-1].socket.settimeout(5)
+                callers[-1].socket.sendall(b"x" * 150_000)
+                kept = min((n + 1) * 150_000, buffers.CALLER_MAX_BYTES - 160_000)
+                await service.until("http_kept_bytes", kept, buffers.CALLER_MAX_BYTES)
+            room = buffers.CALLER_MAX_BYTES // 150_000
+            assert [caller.is_cut for caller in callers] == [True] * (70 - room) + [False] * room
+
+
+async def test_a_request_in_work_and_other_clients_are_not_cut_for_one_behind_their_proxy() -> None:
+    async with patient(CALLER_MAX_BYTES=1_000_000) as service:
+        with ExitStack() as stack:
+
+            def call(client: bytes) -> Caller:
+                # So small that it comes in one piece.
+                sent = post(20_000, b"X-Client: " + client) + b"x" * 10_000
+                caller = Caller(service.port, sent)
+                stack.callback(caller.close)
+                return caller
+
+            in_work = [call(client) for client in (b"greedy", b"other")]
+            slow = call(b"other")
+            await service.until("http_kept_bytes", 3 * 10_000, 3 * 10_100)
+            for caller in in_work:
+                caller.socket.send(b"x" * 10_000)
+            await service.until("held", 2)
+            await service.until("http_kept_bytes", 10_000, 10_100)
+            greedy = [call(b"greedy") for _ in range(200)]
+            await greedy[95].until_cut()
+            await service.until("http_kept_bytes", 980_000, 1_010_100)
+            assert not any(caller.is_cut for caller in (*in_work, slow, greedy[-1]))
+            slow.socket.send(b"x" * 10_000)
+            await service.until("held", 3)
 
 
 async def test_idle_connections_make_room_for_new_ones() -> None:
@@ -159,6 +210,34 @@ async def test_idle_connections_make_room_for_new_ones() -> None:
                 await caller.until_cut()
             assert not any(caller.is_cut for caller in callers[40:])
             assert await service.figure('http_cut_total{why="connections"}') >= 40
+
+
+async def test_the_address_with_the_most_connections_makes_room_and_requests_in_work_do_not() -> (
+    None
+):
+    async with patient(CONNECTIONS_MAX=20) as service:
+        with ExitStack() as stack:
+
+            def call(path: str, address: str) -> Caller:
+                caller = Caller(service.port, get(path), address)
+                stack.callback(caller.close)
+                return caller
+
+            idle = [call("/large?bytes=1", "127.0.0.2") for _ in range(5)]
+            for caller in idle:
+                await caller.read()
+            in_work = []
+            for n in range(30):
+                in_work.append(call("/hold", f"127.0.0.{3 + n % 2}"))
+                await service.until("held", n + 1)
+            greedy = []
+            for _ in range(30):
+                greedy.append(call("/large?bytes=1", "127.0.0.3"))
+                await greedy[-1].read()
+            # Of 20 the others have five.
+            for caller in greedy[:15]:
+                await caller.until_cut()
+            assert not any(caller.is_cut for caller in (*idle, *in_work, *greedy[15:]))
 
 
 class _Kept:
@@ -189,8 +268,10 @@ def test_what_is_kept_for_one_is_known_to_the_byte() -> None:
     kept.keep(first, "a", 10)
     kept.keep(second, "a", 20)
     kept.keep(first, "a", 5)
-    kept.drop(second, "a")
-    kept.drop(second, "a")
+    kept.drop(second)
+    kept.drop(second)
     assert kept.total == 5
-    kept.drop(first, "a")
-    assert (kept.total, kept._holders, dict(kept._sums)) == (0, {}, {})
+    kept.keep(first, "b", 7)
+    assert (kept.total, dict(kept._sums)) == (7, {"b": 7})
+    kept.drop(first)
+    assert (kept.total, kept._holders, kept._callers, dict(kept._sums)) == (0, {}, {}, {})
