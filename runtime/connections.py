@@ -213,7 +213,10 @@ class Connection(web.RequestHandler):
         return self._peer
 
     def _count(self) -> None:
-        """Count what is kept of a request that is not whole; one that is whole is never cut."""
+        """Count what is kept of a request that is not whole; one that is whole is never cut.
+
+        Whose body it is is known once somebody begins to read it: an empty piece comes then too.
+        """
         kept = self._head_bytes + self._body_bytes
         if not kept or self._is_gone():
             BUFFERS.drop(self)
@@ -221,12 +224,6 @@ class Connection(web.RequestHandler):
             BUFFERS.keep(self, self._find_caller(), kept)
         else:
             BUFFERS.keep(self, self._peer, kept)
-
-    async def _handle_request(self, request: web.BaseRequest, *args: Any) -> Any:
-        """Handle a request; count its body for who asks as soon as its head says who that is."""
-        if self._body_bytes:
-            self._loop.call_soon(self._count)  # after its first step, which finds its route
-        return await super()._handle_request(request, *args)
 
     def _note_request(self, data: bytes, *, was_asked: bool) -> None:
         """Note which request has come; what came behind it stays counted."""
