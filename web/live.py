@@ -27,7 +27,8 @@ from bus.signatures import Forged, Keys, check_event
 from contracts.messages import Event
 from contracts.rest import Ticket
 from contracts.topology import EXCHANGE_TICKETS, WEB_LIVE_PREFIX
-from contracts.vocabulary import Role, Status
+from contracts.vocabulary import Status
+from web.change import Change
 from web.event_clock import EventClock
 from web.forwarded import client_network
 from web.fragments import Fragments
@@ -47,30 +48,6 @@ RETRY_MILLISECONDS = 2_000
 # After a lost broker every open page is loaded anew: few at a time, beside people's requests.
 LOADS_AT_ONCE = 4
 LOAD_AGAIN_SECONDS = 2.0
-
-
-@dataclass(eq=False)
-class Change:
-    """A ticket as its latest event shows it, and what lists get to see of it."""
-
-    id: int
-    ticket: Ticket
-    # Users hear of a closing, and of nothing that happens to a closed ticket.
-    id_for_users: int
-    _messages: dict[Variant, str] = field(default_factory=dict)
-
-    def id_for(self, variant: Variant) -> int:
-        """Return the id of the event that tells the variant all that it may know."""
-        return self.id_for_users if variant.role is Role.USER else self.id
-
-    def text(self, fragments: Fragments, variant: Variant) -> str:
-        """Return the change as server-sent events, rendered the first time."""
-        if variant not in self._messages:
-            row = fragments.row(self.ticket, variant)
-            facts = fragments.facts(self.ticket, variant)
-            text = message(row, event_id=self.id_for(variant)) + message(facts, event="ticket")
-            self._messages[variant] = text
-        return self._messages[variant]
 
 
 @dataclass(eq=False)
