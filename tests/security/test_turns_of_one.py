@@ -21,7 +21,7 @@ CHANGES: Mapping[str, tuple[str, dict[str, str]]] = {
 
 
 class Held:
-    """A ticket service that answers nobody until it is told to, and knows which changes it is asked for."""
+    """A ticket service that answers nobody until it is told to; knows which changes came."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
