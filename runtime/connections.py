@@ -38,6 +38,11 @@ from runtime.senders import network_of
 PIPELINED_MAX = 2
 # What may come behind a request in the same piece: the beginning of another one, at most.
 BEHIND_MAX_BYTES = 16 * 1024
+# What is read at once.
+PIECE_MAX_BYTES = 64 * 1024
+# A body in chunks may come with this and its own length of what stands between them. Each chunk
+# costs as much as a thousand bytes, and one of a byte is six on the way.
+CHUNKING_MAX_BYTES = 16 * 1024
 # Connections at a time that wait for the other side: those that we are at work for come on top,
 # and are bounded where the work is (`runtime/http.py`, `web/streams.py`).
 CONNECTIONS_MAX = 2_000
@@ -103,7 +108,14 @@ class Connection(web.RequestHandler):
         self._note_use()
 
     def data_received(self, data: bytes) -> None:
-        """Take bytes; the first of a head start its time, and its last end it."""
+        """Take bytes, few enough to stop in between."""
+        for start in range(0, max(len(data), 1), PIECE_MAX_BYTES):
+            self._take(data[start : start + PIECE_MAX_BYTES])
+            if self._messages and isinstance(self._messages[-1][0], web_protocol._ErrInfo):
+                return  # what it could not read is answered soon; more would be one more error
+
+    def _take(self, data: bytes) -> None:
+        """Take a piece; the first byte of a head starts its time, and its last ends it."""
         if self._is_gone():
             return  # aiohttp passes an empty piece where it reads on, also to one that was cut
         self.heard_at = self._loop.time()
@@ -122,6 +134,10 @@ class Connection(web.RequestHandler):
             self._refuse_head()
         elif self._is_working():
             self._note_use()
+        if self._body_bytes > 2 * self._body.total_bytes + CHUNKING_MAX_BYTES:
+            CUT.labels("chunks").inc()
+            self.cut()
+            return
         if self._body.is_eof():
             self._body_bytes = 0  # whole: it is work now
         self._count()

@@ -4,7 +4,7 @@ import asyncio
 import time
 import zlib
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -77,6 +77,30 @@ async def test_a_chunked_body_that_grows_too_large_is_refused(stack: Stack, serv
     chunks = b"%x\r\n%b\r\n" % (50_000, b"x" * 50_000) * 6 + b"0\r\n\r\n"
     answer = await send_raw(stack[SERVICES[service]], request + chunks, head_only=True)
     assert status_of(answer) == 413
+
+
+@every_service
+async def test_a_body_in_chunks_of_a_byte_is_not_read_to_its_end(
+    stack: Stack, service: str
+) -> None:
+    head = b"POST %b HTTP/1.1\r\n%bTransfer-Encoding: chunked\r\n\r\n"
+    request = head % (_address(service), _headers(stack, service))
+    parts = urlsplit(stack[SERVICES[service]])
+    reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+    sent = 0
+    try:
+        writer.write(request)
+        async with asyncio.timeout(ANSWER_SECONDS):
+            with suppress(ConnectionError):
+                while not reader.at_eof():
+                    writer.write(b"1\r\nx\r\n" * 5_000)
+                    await writer.drain()
+                    sent += 5_000
+                    await asyncio.sleep(0.01)
+    finally:
+        writer.close()
+    assert sent < 50_000  # of the 128 kB and more that a body may have
+    assert await _is_served(stack, service)
 
 
 @every_service
