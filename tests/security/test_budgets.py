@@ -1,20 +1,16 @@
 """Whatever is asked of any address: it holds the loop for less than 50 ms in one go, and a page has
 less than 300 kB.
 
-import asyncio
-import os
-import subprocess
-import sys
-import asyncio
-import os
-import subprocess
-import sys
 What a step costs is this thread's CPU time, the least of some runs: a busy machine makes the clock
 late, and now and then a step dearer, but never cheaper. `runtime/lag.py` measures the same steps
 where the helpdesk runs.
 """
 
+import asyncio
 import gc
+import os
+import subprocess
+import sys
 import tracemalloc
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
