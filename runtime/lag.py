@@ -18,12 +18,12 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from prometheus_client import Counter, Histogram
 
+from runtime.limits import SELDOM, Buckets
+
 log = logging.getLogger(__name__)
 
 BEAT_SECONDS = 0.1
 STEP_MAX_SECONDS = 0.05
-# What is slow is slow for everybody who asks; once is enough to find it.
-LOG_SECONDS = 60.0
 
 LAG_SECONDS = Histogram(
     "event_loop_lag_seconds",
@@ -35,7 +35,7 @@ HELD = Counter(
 )
 
 ResultT = TypeVar("ResultT")
-_said_at: dict[str, float] = {}
+_said = Buckets(SELDOM)
 
 
 @asynccontextmanager
@@ -70,9 +70,8 @@ def note_step(route: str, wall_s: float, cpu_s: float) -> None:
     if wall_s <= STEP_MAX_SECONDS:
         return
     HELD.labels(route).inc()
-    now = time.monotonic()
-    if now - _said_at.get(route, -LOG_SECONDS) >= LOG_SECONDS:
-        _said_at[route] = now
+    # What is slow is slow for everybody who asks; once is enough to find it.
+    if _said.try_take(route):
         log.warning("%s held the loop for %.3f s (%.3f s of CPU)", route, wall_s, cpu_s)
 
 

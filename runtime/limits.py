@@ -24,6 +24,10 @@ class Rate(NamedTuple):
     per_minute: int
 
 
+# How often the log says of a sender, a route or a name what anybody can repeat.
+SELDOM = Rate(burst=1, per_minute=1)
+
+
 class Limited(Exception):
     """A sender has done so much of a `kind` that it has to wait `seconds`, a whole number.
 
@@ -77,6 +81,13 @@ class Buckets:
             len(self) > self._most or next(iter(self._full_at.values())) <= now
         ):
             self._full_at.popitem(last=False)
+
+    def try_take(self, sender: Hashable) -> bool:
+        """Take a token if one is there; return whether it was."""
+        if self.wait(sender):
+            return False
+        self.take(sender)
+        return True
 
 
 def read_limits(

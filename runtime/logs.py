@@ -33,10 +33,9 @@ class Bounded(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Tell whether an entry is written; the first after others that were not counts them."""
         place = record.pathname, record.lineno
-        if self._buckets.wait(place):
+        if not self._buckets.try_take(place):
             self._left_out[place] += 1
             return False
-        self._buckets.take(place)
         if left_out := self._left_out.pop(place, 0):
             record.msg = f"{record.getMessage()} ({left_out:,} more like it were left out)"
             record.args = ()

@@ -7,19 +7,16 @@ that a browser loaded from it came from here. A request that names no host comes
 """
 
 import logging
-import time
 from ipaddress import ip_address
 
 from aiohttp import web
 from prometheus_client import Counter
 
+from runtime.limits import SELDOM, Buckets
 from web.forwarded import client_address, named_host
 from web.settings import SETTINGS
 
 log = logging.getLogger(__name__)
-
-# Whoever tries many names fills no log.
-LOG_SECONDS = 60.0
 
 FOREIGN = Counter("web_foreign_host_total", "Requests under a host name that is not this site's.")
 
@@ -32,7 +29,7 @@ class OwnHosts:
     """Tells our names from others, and says in the log now and then which one was refused."""
 
     def __init__(self) -> None:
-        self._said_at = -LOG_SECONDS
+        self._said = Buckets(SELDOM)
 
     def require(self, request: web.Request) -> None:
         """Raise ForeignHost where a browser asks under a name that is not declared."""
@@ -40,15 +37,13 @@ class OwnHosts:
         if not host or host in request.app[SETTINGS].own_hosts or _is_address(host):
             return
         FOREIGN.inc()
-        now = time.monotonic()
-        if now - self._said_at >= LOG_SECONDS:
-            self._said_at = now
+        # Not once for each name: whoever tries many fills no log.
+        if self._said.try_take("foreign host"):
             log.warning(
                 "refused under the name %.200r, asked by %s; where it is this site's, add it to "
-                "WEB_HOSTS: docs/proxy.md (said once in %d s)",
+                "WEB_HOSTS: docs/proxy.md (said once a minute)",
                 host,
                 client_address(request),
-                LOG_SECONDS,
             )
         raise ForeignHost
 

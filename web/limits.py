@@ -18,7 +18,7 @@ from aiohttp.typedefs import Handler
 from prometheus_client import Counter
 
 from runtime.http import await_body
-from runtime.limits import Buckets, Limited, Rate
+from runtime.limits import SELDOM, Buckets, Limited, Rate
 from web.browser import BROWSER
 from web.forwarded import client_address, client_network
 from web.settings import Kind
@@ -28,7 +28,6 @@ log = logging.getLogger(__name__)
 LIMITED_TOTAL = Counter(
     "web_limited_total", "Requests refused because their sender sent too many.", ["kind", "by"]
 )
-LOGGED = Rate(1, 1)
 KINDS = {
     ("POST", "/tickets"): Kind.REPORT,
     ("POST", "/tickets/{id}/description"): Kind.MESSAGE,
@@ -67,7 +66,7 @@ class Limits:
             }
             for kind, (browser, address) in limits.items()
         }
-        self._logged = Buckets(LOGGED, clock=clock)
+        self._logged = Buckets(SELDOM, clock=clock)
 
     def take(self, request: web.Request, kind: Kind, tokens: int = 1) -> None:
         """Let the sender of a request do something so many times; raises Limited.
@@ -92,8 +91,7 @@ class Limits:
 
     def _log(self, sender: Hashable, what: str, address: str, seconds: int) -> None:
         """Say it once a minute of each sender; the metric counts the others."""
-        if not self._logged.wait(sender):
-            self._logged.take(sender)
+        if self._logged.try_take(sender):
             log.warning("limited: %s, from %.50r, for %d s", what, address, seconds)
 
 
