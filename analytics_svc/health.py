@@ -12,6 +12,7 @@ from bus.link import Link
 from runtime.heads import name_server
 from runtime.http import HANDLER_ARGS
 from runtime.postgres import Database
+from runtime.shared import Shared
 
 
 class Connected(Protocol):
@@ -25,7 +26,12 @@ class Connected(Protocol):
 
 
 def build(pool: Database, workers: Mapping[str, Connected]) -> web.Application:
-    """Return the application with its three addresses."""
+    """Return the application with its three addresses.
+
+    All who ask at the same time share one connection: anybody who reaches the port may ask.
+    """
+    why_not = Shared(lambda: pool.why_not(store.fetch_built))
+    reports = Shared(lambda: gauges.generate(pool, gauges.REPORTS.keys() & workers))
 
     async def live(_: web.Request) -> web.Response:
         return web.json_response({"status": "live"})
@@ -35,7 +41,7 @@ def build(pool: Database, workers: Mapping[str, Connected]) -> web.Application:
             f"broker ({name})": w.link.reason for name, w in workers.items() if not w.is_connected
         }
         try:
-            if why := await pool.why_not(store.fetch_built):
+            if why := await why_not.get():
                 missing["database"] = why
         except NotBuilt as reason:
             missing["read model"] = str(reason)
@@ -45,7 +51,7 @@ def build(pool: Database, workers: Mapping[str, Connected]) -> web.Application:
         return web.json_response({"status": "ready"})
 
     async def metrics(_: web.Request) -> web.Response:
-        body = generate_latest() + await gauges.generate(pool, gauges.REPORTS.keys() & workers)
+        body = generate_latest() + await reports.get()
         return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     app = web.Application(handler_args=HANDLER_ARGS)

@@ -18,6 +18,7 @@ from ticket_svc.database import POOL_MAX_CONNECTIONS, create_pool
 from ticket_svc.keys import API_TOKEN, GATE, LIMITS, OPENAPI, POOL, RELAY, RPC, SESSIONS
 from ticket_svc.middlewares import authenticate, limit, measure, row_of, wake_relay
 from ticket_svc.openapi import describe_api
+from ticket_svc.operators import share_health
 from ticket_svc.problems import answer_problems
 from ticket_svc.relay import Relay
 from ticket_svc.routes import add_routes
@@ -61,6 +62,7 @@ def build_app(settings: Settings) -> web.Application:
         url = settings.database_url
         async with only_ours("TICKET_DATABASE_URL", url), create_pool(url) as pool:
             app[POOL] = pool
+            share_health(app)
             yield
 
     async def carry_messages(app: web.Application) -> AsyncIterator[None]:

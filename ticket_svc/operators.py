@@ -4,9 +4,12 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, Gauge, generate_latest
 
 from runtime.postgres import DatabaseAway
+from runtime.shared import Shared
 from ticket_svc import outbox
 from ticket_svc.keys import GATE, POOL, SESSIONS
 
+WHY_NOT: "web.AppKey[Shared[str | None]]" = web.AppKey("why_not")
+FIGURES: "web.AppKey[Shared[bytes]]" = web.AppKey("figures")
 OUTBOX_DEPTH = Gauge("ticket_outbox_depth", "Messages that RabbitMQ has not confirmed yet.")
 
 
@@ -24,7 +27,7 @@ async def ready(request: web.Request) -> web.Response:
     if app[GATE].draining:
         body = {"status": "stopping", "missing": [], "degraded": []}
         return web.json_response(body, status=503)
-    missing = {"database": why} if (why := await app[POOL].why_not(outbox.fetch_depth)) else {}
+    missing = {"database": why} if (why := await app[WHY_NOT].get()) else {}
     lost = [session.link.reason for session in app[SESSIONS] if not session.is_connected]
     degraded = {"broker": lost[0]} if lost else {}
     state: dict[str, object] = {
@@ -39,14 +42,21 @@ async def ready(request: web.Request) -> web.Response:
 
 async def metrics(request: web.Request) -> web.Response:
     """Return the figures in Prometheus' text format."""
-    depth = await _read_outbox_depth(request)
-    OUTBOX_DEPTH.set(float("nan") if depth is None else depth)
-    return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+    text = await request.app[FIGURES].get()
+    return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
-async def _read_outbox_depth(request: web.Request) -> int | None:
-    try:
-        async with request.app[POOL].acquire() as connection:
-            return await outbox.fetch_depth(connection)
-    except DatabaseAway:
-        return None
+def share_health(app: web.Application) -> None:
+    """Let all who ask at the same time share one connection: nobody's token is looked at here."""
+    pool = app[POOL]
+
+    async def make_figures() -> bytes:
+        try:
+            async with pool.acquire() as connection:
+                OUTBOX_DEPTH.set(await outbox.fetch_depth(connection))
+        except DatabaseAway:
+            OUTBOX_DEPTH.set(float("nan"))
+        return generate_latest()
+
+    app[WHY_NOT] = Shared(lambda: pool.why_not(outbox.fetch_depth))
+    app[FIGURES] = Shared(make_figures)
