@@ -22,15 +22,13 @@ from runtime import heads
 from runtime.buffers import BUFFERS, CUT, Unread, abort, give_memory_back, limit_kernel
 from runtime.heads import (
     HEAD_MAX_BYTES,
-    LINGER_SECONDS,
-    QUIET_SECONDS,
-    SERVER,
     TOO_LARGE,
     Answer,
     head_size,
     say_problem,
     status_of,
 )
+from runtime.refusal import Refusal
 from runtime.room import Room
 from runtime.senders import network_of
 
@@ -200,7 +198,7 @@ class Connection(web.RequestHandler):
         known = status_of(HTTPStatus(status), exc)
         # aiohttp knows nothing of the request, and answers by HTTP/1.0 then.
         request._version = HttpVersion11
-        return _Refusal(self, known, type(self).say(known))
+        return Refusal(known, type(self).say(known), lambda: self.heard_at)
 
     def _is_gone(self) -> bool:
         return self.transport is None or self.transport.is_closing()
@@ -299,29 +297,3 @@ class Connection(web.RequestHandler):
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
-
-
-class _Refusal(web.Response):
-    """The last answer of a connection, which waits until the other side has stopped sending.
-
-    Closed with unread bytes, the kernel resets a connection, and the answer may be lost.
-    """
-
-    def __init__(self, connection: Connection, status: HTTPStatus, answer: Answer) -> None:
-        super().__init__(
-            status=status,
-            text=answer.text,
-            content_type=answer.content_type,
-            headers={hdrs.SERVER: SERVER, hdrs.CACHE_CONTROL: "no-store"} | dict(answer.headers),
-        )
-        self.force_close()
-        self._connection = connection
-
-    async def write_eof(self, data: bytes = b"") -> None:
-        """Send the end, and read on for a moment."""
-        await super().write_eof(data)
-        loop = asyncio.get_running_loop()
-        end = loop.time() + LINGER_SECONDS
-        # Silence is no event that could be waited for.
-        while loop.time() < min(end, self._connection.heard_at + QUIET_SECONDS):  # noqa: ASYNC110
-            await asyncio.sleep(QUIET_SECONDS)
