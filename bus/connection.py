@@ -46,6 +46,16 @@ _LOST = (AMQPError, ChannelInvalidStateError, OSError, TimeoutError)
 Session = Callable[[AbstractChannel], Awaitable[None]]
 
 
+class _Connection(aio_pika.Connection):
+    """A connection that its session closes, and that has nothing to close where it never opened.
+
+    aio_pika's would close itself when it is collected, in whatever thread and loop that happens.
+    """
+
+    def __del__(self) -> None:
+        """Do nothing."""
+
+
 class Blocked(ConnectionError):
     """The broker takes no messages until it has room again."""
 
@@ -76,6 +86,7 @@ async def keep_session(url: str, name: str, session: Session, link: Link | None 
                 timeout=CONNECT_TIMEOUT_SECONDS,
                 heartbeat=HEARTBEAT_SECONDS,
                 client_properties={"connection_name": name},
+                connection_class=_Connection,
             )
             async with connection:
                 channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
