@@ -58,7 +58,7 @@ bench-scale: ## the reports with 10^4, 10^6 and 10^7 tickets, rebuilds, freshnes
 
 overload: ## five times what can be served, then recovery; ARGS="--minutes 10"
 	@deploy/local/install.sh test
-	@WEB_LIMITS=off $(PYTHON_IN_VENV) -m deploy.local --throwaway --durable -- $(PYTHON_IN_VENV) -m bench.overload $(ARGS)
+	@$(PYTHON_IN_VENV) -m deploy.local --throwaway --durable -- $(PYTHON_IN_VENV) -m bench.overload $(ARGS)
 
 faults: ## kill, hang, cut and fill everything under load, then compare; ARGS="--minutes 15 --seed 7"
 	@deploy/local/install.sh test

@@ -172,7 +172,7 @@ async def _search(url: str, target: Target, answers: Counter[str]) -> None:
 
 
 async def _post(url: str, target: Target, answers: Counter[str]) -> None:
-    """Report, write under one ticket, and say "me too" as ever another browser."""
+    """Report, write under one ticket, and say "me too", without the key that pages bring."""
     numbers = count()
 
     def next_request() -> bytes:

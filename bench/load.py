@@ -22,6 +22,7 @@ RECOVERED_SECONDS = 0.25
 PROBE_SECONDS = 0.1
 
 NextRequest = Callable[[], bytes]  # whole, as it goes over the wire
+Source = Callable[[], str]  # an address of this machine, or "" for any
 
 
 @dataclass
@@ -82,8 +83,8 @@ def _per_request(rounds: list[Tally]) -> dict[str, float]:
     return defaultdict(float, {program: ms / requests for program, ms in spent.items()})
 
 
-def http_load(url: str, next_request: NextRequest) -> Run:
-    """Return the load of HTTP requests on n connections."""
+def http_load(url: str, next_request: NextRequest, source: Source = lambda: "") -> Run:
+    """Return the load of HTTP requests on n connections, each from the address of `source`."""
 
     async def run(connections: int, seconds: float) -> Tally:
         tally = Tally()
@@ -92,20 +93,31 @@ def http_load(url: str, next_request: NextRequest) -> Run:
         async with asyncio.timeout(seconds + GRACE_SECONDS):
             async with asyncio.TaskGroup() as group:
                 for _ in range(connections):
-                    group.create_task(_go_on(url, next_request, until, tally))
+                    group.create_task(_go_on(url, source(), next_request, until, tally))
         tally.seconds = time.perf_counter() - started
         return tally
 
     return run
 
 
-async def _go_on(url: str, next_request: NextRequest, until: float, tally: Tally) -> None:
-    connection = await connect(url)
+async def _go_on(
+    url: str, source: str, next_request: NextRequest, until: float, tally: Tally
+) -> None:
+    connection = await connect(url, source)
     while (started := time.perf_counter()) < until:
         tally.count(await connection.ask(next_request()), started)
         if connection.is_lost:
             return
     connection.close()
+
+
+def crowd() -> Source:
+    """Return the addresses of people, each another one, so that no limit of one sender is theirs.
+
+    Raises StopIteration after 60 000.
+    """
+    addresses = (f"127.1.{n // 250}.{n % 250 + 1}" for n in range(60_000))
+    return addresses.__next__
 
 
 def http_request(

@@ -1,10 +1,10 @@
 """`python -m bench.overload`: five times the load that can be served, for minutes; then recovery.
 
 Run by `make overload` on a throwaway helpdesk. First a closed loop finds what can be served; then
-requests are sent at five times that rate, answered or not. Prints a line per sample:
-what was let in and how fast, what was refused and how fast, memory and queues; then how soon things
-are as before. Last comes a flood of one (`bench.hostile`). The exit status is 1 where an answer was
-neither served nor a clear refusal.
+requests are sent at five times that rate, each connection from an address of its own. Prints a line
+per sample: what was let in and how fast, what was refused and how fast, memory and queues; then how
+soon things are as before. Last comes a flood of one (`bench.hostile`). The exit status is 1 where
+an answer was neither served nor a clear refusal.
 """
 
 import argparse
@@ -24,8 +24,10 @@ from bench import fill, hostile
 from bench.load import (
     Connection,
     NextRequest,
+    Source,
     Tally,
     connect,
+    crowd,
     http_load,
     http_request,
     recover,
@@ -66,13 +68,14 @@ async def _overload(options: argparse.Namespace) -> int:
     _, ids = await ticket_ids()
     chance = random.Random(options.seed)
     is_wrong = False
+    source = crowd()
     for name, url, next_request in (
         ("pages", os.environ["WEB_URL"], _pages(chance, ids)),
         ("REST", os.environ["TICKET_API_URL"], _rest(chance, ids)),
     ):
         if options.only not in (None, name):
             continue
-        run = http_load(url, next_request)
+        run = http_load(url, next_request, source)
         before = await run(CAPACITY_CONNECTIONS, CAPACITY_SECONDS)
         rate = FACTOR * before.rate
         print(
@@ -80,8 +83,8 @@ async def _overload(options: argparse.Namespace) -> int:
             f"\n{'s':>5}{'sent/s':>8}{'served/s':>9}{'p50 ms':>8}{'p99 ms':>8}{'refused/s':>10}"
             f"{'p99 ms':>8}{'else':>6}  resident MiB ({', '.join(SERVICES)}, rabbitmq); in queues"
         )
-        is_wrong |= await _flood(url, next_request, rate, options)
-        recovered = await recover(url, next_request)
+        is_wrong |= await _flood(url, next_request, source, rate, options)
+        recovered = await recover(url, next_request, source())
         after = await run(CAPACITY_CONNECTIONS, CAPACITY_SECONDS)
         print(
             f"{name}: as before {recovered:.1f} s after the flood;"
@@ -112,7 +115,11 @@ class _Sample:
 
 
 async def _flood(
-    url: str, next_request: NextRequest, rate: float, options: argparse.Namespace
+    url: str,
+    next_request: NextRequest,
+    source: Source,
+    rate: float,
+    options: argparse.Namespace,
 ) -> bool:
     """Send at `rate` for the minutes, come what may; tell whether an answer was wrong."""
     idle: deque[Connection] = deque()
@@ -127,7 +134,7 @@ async def _flood(
         elif opened < CONNECTIONS_MAX:
             opened += 1
             try:
-                connection = await connect(url)
+                connection = await connect(url, source())
             except OSError as error:
                 opened -= 1
                 sample.count(type(error).__name__, due)
