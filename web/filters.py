@@ -55,6 +55,7 @@ TITLE_MAX_CHARACTERS = 140
 SURE_FROM = 0.6
 LIKENESS = ((0.8, N_("almost the same")), (0.6, N_("much alike")), (0.0, N_("somewhat alike")))
 # What the classifier takes for a word: "Wi-Fi" is one.
+_MARK, _MARK_END = Markup("<mark>"), Markup("</mark>")
 _WORD = re.compile(r"\w+(?:-\w+)*")
 _BIDI_CONTROL = regex.compile(r"\p{Bidi_Control}")
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
@@ -205,18 +206,15 @@ def mark_spans(text: str, spans: Iterable[tuple[int, int]]) -> Markup:
     parts, at = [], 0
     for start, end in spans:
         start, end = max(at, sign_span(text, start)[0]), _sign_end(text, end)
-        parts += [escape(text[at:start]), _marked(text[start:end])]
-        at = max(at, end)
-    return Markup("").join([*parts, escape(text[at:])])
+        if marked := text[start:end]:
+            parts += [text[at:start], _MARK, marked, _MARK_END]
+            at = end
+    return Markup("").join([*parts, text[at:]])
 
 
 def _sign_end(text: str, at: int) -> int:
     start, end = sign_span(text, at)
     return end if start < at else at
-
-
-def _marked(text: str) -> Markup:
-    return Markup("<mark>{}</mark>").format(text) if text else Markup("")
 
 
 def mark_words(text: str, words: Collection[str]) -> Markup:

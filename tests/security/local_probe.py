@@ -7,6 +7,7 @@ import json
 import os
 import socket
 import sys
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -34,10 +35,16 @@ def put() -> None:
 
 def look() -> dict[str, Any]:
     supervisor = int((HOME / "supervisord.pid").read_text())
-    programs = [pid for pid in tree(supervisor, children()) if pid != supervisor]
+    processes, listeners = [], set[str]()
+    for pid in tree(supervisor, children()):
+        # A worker of PostgreSQL may have ended since.
+        with suppress(FileNotFoundError, ProcessLookupError):
+            if pid != supervisor:
+                processes.append(_process(pid))
+                listeners |= listeners_of(pid)
     return {
-        "processes": [_process(pid) for pid in programs],
-        "listeners": sorted({address for pid in programs for address in listeners_of(pid)}),
+        "processes": processes,
+        "listeners": sorted(listeners),
         "modes": {
             str(path.relative_to(HOME)): f"{path.stat().st_mode & 0o777:o}"
             for path in (HOME, *HOME.iterdir(), HOME / "rabbitmq" / ".erlang.cookie")
@@ -62,8 +69,10 @@ def _process(pid: int) -> dict[str, Any]:
 
 def listeners_of(pid: int) -> set[str]:
     """Return the addresses at which a process listens."""
-    files = Path("/proc", str(pid), "fd").iterdir()
-    sockets = {os.readlink(file) for file in files}
+    sockets = set()
+    for file in Path("/proc", str(pid), "fd").iterdir():
+        with suppress(FileNotFoundError):  # closed since
+            sockets.add(os.readlink(file))
     found = set()
     for table, family in (("tcp", socket.AF_INET), ("tcp6", socket.AF_INET6)):
         for line in Path("/proc/net", table).read_text().splitlines()[1:]:
