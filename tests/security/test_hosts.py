@@ -9,7 +9,7 @@ import pytest
 
 from tests.conftest import Stack
 from tests.security.conftest import send_raw, status_of
-from tests.web.conftest import Api, MakePerson, Serve
+from tests.web.conftest import GOOD, Api, MakePerson, Serve
 from web import hosts
 from web.routes import ROUTES
 from web.settings import SettingsError, read_settings
@@ -122,15 +122,6 @@ async def test_the_ticket_service_takes_any_name_and_always_its_token(stack: Sta
         headers = {"Host": EVIL, "X-Role": "helpdesk"}
         async with session.get("/v1/tickets", headers=headers) as seen:
             assert seen.status == 401
-
-
-GOOD = {
-    "TICKET_API_URL": "http://127.0.0.1:8081/",
-    "TICKET_API_TOKEN": "a-secret",
-    "WEB_AMQP_URL": "amqp://web:another-secret@127.0.0.1/campus",
-    "WEB_SECRET": "sixteen-or-more-signs",
-    "WEB_EVENTS_KEY": "a key for the pages only",
-}
 
 
 def test_own_names_come_from_all_settings_that_name_one() -> None:

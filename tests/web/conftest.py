@@ -25,6 +25,14 @@ from web.settings import Settings, read_settings
 
 NOWHERE = "http://127.0.0.1:9"
 NO_BROKER = "amqp://127.0.0.1:9/"
+# What web needs in its environment to start.
+GOOD = {
+    "TICKET_API_URL": "http://127.0.0.1:8081/",
+    "TICKET_API_TOKEN": "a-secret",
+    "WEB_AMQP_URL": "amqp://web:another-secret@127.0.0.1/campus",
+    "WEB_SECRET": "sixteen-or-more-signs",
+    "WEB_EVENTS_KEY": "a key for the pages only",
+}
 HTMX = {"HX-Request": "true", "HX-Request-Type": "partial"}
 
 

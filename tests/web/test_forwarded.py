@@ -7,7 +7,7 @@ import pytest
 from multidict import CIMultiDict
 
 from tests.conftest import ROOT
-from tests.web.conftest import MakePerson, Serve
+from tests.web.conftest import GOOD, MakePerson, Serve
 from web.origin import read_origin
 from web.settings import SettingsError, read_settings
 
@@ -223,15 +223,6 @@ async def test_a_path_that_no_declared_proxy_names_is_not_believed(
     for headers in UNDER_A_PATH:
         await person.see("/", headers=headers)
     assert "under the path" not in caplog.text
-
-
-GOOD = {
-    "TICKET_API_URL": "http://127.0.0.1:8081/",
-    "TICKET_API_TOKEN": "a-secret",
-    "WEB_AMQP_URL": "amqp://web:another-secret@127.0.0.1/campus",
-    "WEB_SECRET": "sixteen-or-more-signs",
-    "WEB_EVENTS_KEY": "a key for the pages only",
-}
 
 
 def test_proxies_and_own_addresses_are_read_from_the_environment() -> None:

@@ -8,15 +8,8 @@ import pytest
 
 from runtime.limits import Rate
 from tests.conftest import ROOT
+from tests.web.conftest import GOOD
 from web.settings import LIMITS, Settings, SettingsError, read_settings
-
-GOOD = {
-    "TICKET_API_URL": "http://127.0.0.1:8081/",
-    "TICKET_API_TOKEN": "a-secret",
-    "WEB_AMQP_URL": "amqp://web:another-secret@127.0.0.1/campus",
-    "WEB_SECRET": "sixteen-or-more-signs",
-    "WEB_EVENTS_KEY": "a key for the pages only",
-}
 
 
 def test_defaults_serve_on_this_machine_only() -> None:
