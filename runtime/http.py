@@ -77,8 +77,8 @@ class Gate:
     """Lets in `places` requests at a time, and any number to addresses that start with `free`.
 
     `queue` more wait for a place, at most WAIT_SECONDS. Callers, as `caller` names them, take
-    turns, and `spare` places are never had by one alone. `draining` is true once the process was
-    told to stop.
+    turns, and one of them has at most as many places as `each` returns, which is told whether no
+    other has asked of late. `draining` is true once the process was told to stop.
     """
 
     def __init__(
@@ -88,9 +88,9 @@ class Gate:
         free: tuple[str, ...],
         *,
         caller: Callable[[web.Request], str] = everybody,
-        spare: int = 0,
+        each: Callable[[bool], int] | None = None,
     ) -> None:
-        self._turns = Turns(places, queue, places - spare)
+        self._turns = Turns(places, queue, each or (lambda _is_alone: places))
         self._caller = caller
         self._free = free
         self.draining = False

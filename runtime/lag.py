@@ -4,6 +4,8 @@ Whatever computes without a pause makes everybody else wait. A beat measures how
 comes back to it; a handler's own steps, from one `await` to the next, are measured one by one, so
 that a long one has a name. Costs 1.6 µs a step and ten beats a second. asyncio's debug mode would
 tell as much, and makes everything slower.
+
+It also knows whether the loop's thread is what everybody waits for (`is_busy`).
 """
 
 import asyncio
@@ -16,7 +18,7 @@ from typing import Any, TypeVar
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 
 from runtime.limits import SELDOM, Buckets
 
@@ -24,6 +26,10 @@ log = logging.getLogger(__name__)
 
 BEAT_SECONDS = 0.1
 STEP_MAX_SECONDS = 0.05
+# A thread that computes for the first share of its time is busy, and no more below the second: one
+# that now serves few at once, because it was busy, computes less.
+BUSY_SHARE = 0.5
+IDLE_SHARE = 0.25
 
 LAG_SECONDS = Histogram(
     "event_loop_lag_seconds",
@@ -33,6 +39,8 @@ LAG_SECONDS = Histogram(
 HELD = Counter(
     "event_loop_held_total", f"Steps of over {STEP_MAX_SECONDS:g} s without a pause.", ["route"]
 )
+
+COMPUTING = Gauge("event_loop_busy_ratio", "Share of its time in which the loop's thread computed.")
 
 ResultT = TypeVar("ResultT")
 _said = Buckets(SELDOM)
@@ -75,12 +83,37 @@ def note_step(route: str, wall_s: float, cpu_s: float) -> None:
         log.warning("%s held the loop for %.3f s (%.3f s of CPU)", route, wall_s, cpu_s)
 
 
+def is_busy() -> bool:
+    """Tell whether the loop's thread computes most of the time: then it is what all wait for."""
+    return _load.is_busy
+
+
 async def _beat() -> None:
     loop = asyncio.get_running_loop()
     while True:
-        due = loop.time() + BEAT_SECONDS
+        started, computed = loop.time(), time.thread_time()
         await asyncio.sleep(BEAT_SECONDS)
-        LAG_SECONDS.observe(max(0.0, loop.time() - due))
+        took = loop.time() - started
+        LAG_SECONDS.observe(max(0.0, took - BEAT_SECONDS))
+        _load.note((time.thread_time() - computed) / took)
+
+
+class _Load:
+    """How much of its time the loop's thread has computed of late."""
+
+    def __init__(self) -> None:
+        self._share = 0.0
+        self.is_busy = False
+
+    def note(self, share: float) -> None:
+        """Take in what it was in a beat."""
+        # Half of it is new, so that neither one slow page nor one pause decides.
+        self._share = (self._share + share) / 2
+        self.is_busy = self._share >= (IDLE_SHARE if self.is_busy else BUSY_SHARE)
+        COMPUTING.set(self._share)
+
+
+_load = _Load()
 
 
 class Steps(Awaitable[ResultT]):

@@ -4,24 +4,32 @@ what it has asked before. So many requests of one caller make only that caller l
 
 import asyncio
 from collections import Counter, deque
+from collections.abc import Callable
+
+OF_LATE_SECONDS = 1.0
 
 _Line = deque["asyncio.Future[bool]"]
 
 
 class Turns:
-    """Hands out `places`, of which one caller never has more than `each`; `queue` more may wait."""
+    """Hands out `places`; `queue` more may wait. No caller gets another one while it has as many as
+    `each` returns then, which is told whether no other caller has asked of late.
+    """
 
-    def __init__(self, places: int, queue: int, each: int) -> None:
+    def __init__(self, places: int, queue: int, each: Callable[[bool], int]) -> None:
         self._free = places
         self._queue = queue
         self._each = each
         self._taken: Counter[str] = Counter()
+        # The two callers that asked last, and when, the last one last.
+        self._asked: dict[str, float] = {}
         # By caller, who is next first; a line is never empty.
         self._lines: dict[str, _Line] = {}
 
     async def take(self, caller: str, seconds: float) -> bool:
         """Wait for a place for so long; return whether there was one, to be given back."""
-        if self._free and self._taken[caller] < self._each:
+        self._note(caller)
+        if self._free and self._may_have_another(caller):
             self._grant(caller)
             return True
         if not self._has_room(caller):
@@ -59,7 +67,20 @@ class Turns:
         self._taken[caller] += 1
 
     def _next(self) -> str | None:
-        return next((one for one in self._lines if self._taken[one] < self._each), None)
+        return next(filter(self._may_have_another, self._lines), None)
+
+    def _may_have_another(self, caller: str) -> bool:
+        return self._taken[caller] < self._each(self._is_alone(caller))
+
+    def _is_alone(self, caller: str) -> bool:
+        now = asyncio.get_running_loop().time()
+        return all(now - at > OF_LATE_SECONDS for one, at in self._asked.items() if one != caller)
+
+    def _note(self, caller: str) -> None:
+        self._asked.pop(caller, None)
+        self._asked[caller] = asyncio.get_running_loop().time()
+        if len(self._asked) > 2:
+            del self._asked[next(iter(self._asked))]
 
     def _has_room(self, caller: str) -> bool:
         """Tell whether a caller may wait; the last in the longest line makes room for others."""

@@ -6,6 +6,7 @@ where waiting costs nothing but their bodies.
 """
 
 from collections.abc import Callable
+from functools import partial
 from weakref import WeakValueDictionary
 
 from aiohttp import web
@@ -40,7 +41,8 @@ class Writers:
     ) -> None:
         self._row_of = row_of
         self._caller = caller
-        self._each = WRITERS_AT_ONCE - spare
+        each = WRITERS_AT_ONCE - spare
+        self._turns = partial(Turns, WRITERS_AT_ONCE, WAITING_MAX, lambda _is_alone: each)
         # Forgotten as soon as nobody writes or waits.
         self._rows: WeakValueDictionary[str, Turns] = WeakValueDictionary()
 
@@ -54,7 +56,7 @@ class Writers:
         if row is None:
             return await handler(request)
         await await_body(request)
-        turns = self._rows.setdefault(row, Turns(WRITERS_AT_ONCE, WAITING_MAX, self._each))
+        turns = self._rows.setdefault(row, self._turns())
         caller = self._caller(request)
         if not await turns.take(caller, WAIT_SECONDS):
             raise Contended

@@ -10,7 +10,7 @@ from bus.connection import end
 from bus.rpc_client import RpcClient
 from runtime.heads import name_server
 from runtime.http import HANDLER_ARGS, Gate
-from runtime.lag import keep_watching, name_slow_steps
+from runtime.lag import is_busy, keep_watching, name_slow_steps
 from runtime.shared import Shared
 from runtime.writers import Writers
 from web.assets import Assets
@@ -40,9 +40,13 @@ from web.ticket_api import TicketApi
 # is what is served in WAIT_SECONDS. Measured with `make overload`.
 PAGES_AT_ONCE = 16
 PAGES_WAITING = 64
-# Not for one address alone, such as that of a flood; the others keep all cores at work.
-PAGES_SPARE = 4
-# The same, of the places of one ticket.
+# What one address may have of them while no other asks, while others do, and while this process
+# computes most of the time as well: then they wait for whatever is in work. Measured with
+# `make overload`, as a flood of one.
+PAGES_ALONE = 12
+PAGES_BESIDE_OTHERS = 4
+PAGES_BESIDE_OTHERS_BUSY = 1
+# Not for one address alone, of the places of one ticket.
 WRITERS_SPARE = 1
 # Streams have a limit of their own, and operators must see a busy service too.
 FREE = ("/live", "/static/", "/health/", "/metrics")
@@ -50,7 +54,7 @@ FREE = ("/live", "/static/", "/health/", "/metrics")
 
 def build_app(settings: Settings) -> web.Application:
     """Return the application; raises SettingsError where htmx is not installed."""
-    gate = Gate(PAGES_AT_ONCE, PAGES_WAITING, FREE, caller=client_network, spare=PAGES_SPARE)
+    gate = Gate(PAGES_AT_ONCE, PAGES_WAITING, FREE, caller=client_network, each=_pages_of_one)
     writers = Writers(row_of, caller=client_network, spare=WRITERS_SPARE)
     app = web.Application(
         middlewares=[
@@ -82,6 +86,12 @@ def build_app(settings: Settings) -> web.Application:
     app.on_shutdown.append(_end_streams)
     app.add_routes(ROUTES)
     return app
+
+
+def _pages_of_one(is_alone: bool) -> int:
+    if is_alone:
+        return PAGES_ALONE
+    return PAGES_BESIDE_OTHERS_BUSY if is_busy() else PAGES_BESIDE_OTHERS
 
 
 async def _clients(app: web.Application) -> AsyncIterator[None]:

@@ -9,6 +9,7 @@ Each process counts for itself. There is no proof of work to get past a limit: i
 phones and people without JavaScript most, and a script that can wait anyway least.
 """
 
+import asyncio
 import logging
 import time
 from collections.abc import Callable, Hashable, Mapping
@@ -17,7 +18,8 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 from prometheus_client import Counter
 
-from runtime.http import await_body
+from runtime.contended import Contended
+from runtime.http import Busy, await_body
 from runtime.limits import SELDOM, Buckets, Limited, Rate
 from web.browser import BROWSER
 from web.forwarded import client_address, client_network
@@ -28,6 +30,12 @@ log = logging.getLogger(__name__)
 LIMITED_TOTAL = Counter(
     "web_limited_total", "Requests refused because their sender sent too many.", ["kind", "by"]
 )
+# How many refusals the people of an address get without a wait.
+REFUSED_AT_ONCE = Rate(burst=60, per_minute=120)
+# Nobody notices who reads the sentence that comes with it.
+HELD_UP_SECONDS = 1.0
+# Of some kB each, and beyond it refusals come at once.
+HELD_UP_MAX = 1_000
 KINDS = {
     ("POST", "/tickets"): Kind.REPORT,
     ("POST", "/tickets/{id}/description"): Kind.MESSAGE,
@@ -67,6 +75,8 @@ class Limits:
             for kind, (browser, address) in limits.items()
         }
         self._logged = Buckets(SELDOM, clock=clock)
+        self._refused_at_once = Buckets(REFUSED_AT_ONCE, clock=clock)
+        self._held_up = 0
 
     def take(self, request: web.Request, kind: Kind, tokens: int = 1) -> None:
         """Let the sender of a request do something so many times; raises Limited.
@@ -89,6 +99,21 @@ class Limits:
         for by, sender in senders.items():
             buckets[by].take(sender, tokens)
 
+    async def hold_up(self, request: web.Request) -> None:
+        """Let the sender of a refused request wait, where it was refused often of late.
+
+        Nothing else is read from a connection that waits: a script without pauses costs little.
+        """
+        if not self._buckets or self._held_up >= HELD_UP_MAX:
+            return
+        if self._refused_at_once.try_take(client_network(request)):
+            return
+        self._held_up += 1
+        try:
+            await asyncio.sleep(HELD_UP_SECONDS)
+        finally:
+            self._held_up -= 1
+
     def _log(self, sender: Hashable, what: str, address: str, seconds: int) -> None:
         """Say it once a minute of each sender; the metric counts the others."""
         if self._logged.try_take(sender):
@@ -100,14 +125,19 @@ LIMITS = web.AppKey("limits", Limits)
 
 @web.middleware
 async def limit_senders(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Raise Limited where the sender has to wait, before the request takes anybody's place."""
-    if kind := _find_kind(request):
-        try:
-            request.app[LIMITS].take(request, kind)
-        except Limited:
-            await await_body(request)  # the answer gives the typed text back
-            raise
-    return await handler(request)
+    """Raise Limited where the sender has to wait, before the request takes anybody's place.
+
+    Whoever is refused again and again, for whatever reason, is refused slowly.
+    """
+    limits = request.app[LIMITS]
+    try:
+        if kind := _find_kind(request):
+            limits.take(request, kind)
+        return await handler(request)
+    except (Busy, Contended, Limited):
+        await limits.hold_up(request)
+        await await_body(request)  # the answer gives the typed text back
+        raise
 
 
 def _find_kind(request: web.Request) -> Kind | None:

@@ -80,6 +80,25 @@ async def test_a_handler_that_waits_in_between_holds_nothing(
     assert max(cpu for _, cpu in noted) < lag.STEP_MAX_SECONDS
 
 
+async def test_a_thread_that_computes_most_of_the_time_is_busy_until_it_rests(
+    client: TestClient,
+) -> None:
+    def compute() -> None:
+        until = time.thread_time() + 0.02
+        while time.thread_time() < until:
+            pass
+
+    async with asyncio.timeout(20):
+        while not lag.is_busy():
+            compute()
+            await asyncio.sleep(0)
+        while lag.is_busy():
+            await asyncio.sleep(lag.BEAT_SECONDS)
+    # Waiting is no computing.
+    await client.get("/block/idle?s=0.4")
+    assert not lag.is_busy()
+
+
 async def test_what_is_raised_sent_and_cancelled_passes_through(client: TestClient) -> None:
     assert (await client.get("/fail")).status == 410
 

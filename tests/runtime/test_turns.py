@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
+from runtime import turns
 from runtime.turns import Turns
 
 LONG, SHORT = 60.0, 0.01
@@ -13,11 +14,17 @@ LONG, SHORT = 60.0, 0.01
 class Crowd:
     """Callers that hold what they get until they are told to give it back."""
 
-    def __init__(self, turns: Turns) -> None:
-        self.turns = turns
+    def __init__(self, places: int, queue: int, each: int) -> None:
+        self.each = each
+        self.more_alone = 0
+        self.turns = Turns(places, queue, self.give)
         self.served: list[str] = []
         self.refused: list[str] = []
         self.tasks: list[asyncio.Task[None]] = []
+
+    def give(self, is_alone: bool) -> int:
+        """Return how many one caller may have."""
+        return self.each + self.more_alone * is_alone
 
     async def ask(self, *callers: str, seconds: float = LONG) -> None:
         """Ask once for each of the callers, in this order."""
@@ -45,7 +52,7 @@ async def crowd() -> AsyncIterator[Callable[[int, int, int], Crowd]]:
     made: list[Crowd] = []
 
     def make(places: int, queue: int, each: int) -> Crowd:
-        made.append(Crowd(Turns(places, queue, each)))
+        made.append(Crowd(places, queue, each))
         return made[-1]
 
     yield make
@@ -53,6 +60,36 @@ async def crowd() -> AsyncIterator[Callable[[int, int, int], Crowd]]:
         for task in one.tasks:
             task.cancel()
         await asyncio.gather(*one.tasks, return_exceptions=True)
+
+
+async def test_what_one_may_have_changes_with_what_there_is(
+    crowd: Callable[[int, int, int], Crowd],
+) -> None:
+    people = crowd(4, 10, 2)
+    await people.ask("flood", "flood", "flood")
+    assert people.served == ["flood"] * 2
+    people.each = 1
+    await people.finish("flood")
+    assert people.served == ["flood"] * 2
+    await people.finish("flood")
+    assert people.served == ["flood"] * 3
+
+
+async def test_who_is_alone_may_have_more_until_another_comes(
+    crowd: Callable[[int, int, int], Crowd], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people = crowd(9, 10, 1)
+    people.more_alone = 2
+    await people.ask("flood", "flood", "flood", "flood")
+    assert people.served == ["flood"] * 3
+    await people.ask("one")
+    await people.finish("one")
+    await people.finish("flood")
+    await people.finish("flood")
+    assert people.served == [*["flood"] * 3, "one"]
+    monkeypatch.setattr(turns, "OF_LATE_SECONDS", 0.0)
+    await people.ask("flood")
+    assert people.served == [*["flood"] * 3, "one", "flood"]
 
 
 async def test_callers_take_turns(crowd: Callable[[int, int, int], Crowd]) -> None:

@@ -80,11 +80,11 @@ async def test_busy_pool_is_a_503_within_seconds(api, sql, blocked):
 
 
 async def test_more_than_can_be_served_is_a_503_at_once(api):
-    api.app[GATE]._turns = Turns(0, 0, 0)
+    api.app[GATE]._turns = Turns(0, 0, lambda _: 0)
     answer = await api.call("POST", "/v1/tickets", json={"description": "x"}, expect=503)
     assert (answer.body["code"], answer.headers["Retry-After"]) == ("busy", "2")
     await api.call("GET", "/health/ready", expect=200)
-    api.app[GATE]._turns = Turns(1, 0, 1)
+    api.app[GATE]._turns = Turns(1, 0, lambda _: 1)
     assert (await api.list())["items"] == []
 
 
