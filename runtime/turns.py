@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter, deque
 from collections.abc import Callable
 
+# Somebody who reads pages asks every few seconds; a crowd of others is there all the time.
 OF_LATE_SECONDS = 1.0
 
 _Line = deque["asyncio.Future[bool]"]
