@@ -348,7 +348,7 @@ CREATE INDEX ticket_by_waiting ON tickets.ticket USING btree (status, COALESCE(c
 
 CREATE INDEX ticket_duplicates ON tickets.ticket USING btree (duplicate_of) WHERE (duplicate_of IS NOT NULL);
 
-CREATE INDEX ticket_similar ON tickets.ticket USING gist (description extensions.gist_trgm_ops (siglen='256')) WHERE (status <> 'closed'::text);
+CREATE INDEX ticket_similar ON tickets.ticket USING gist ("left"(description, 2000) extensions.gist_trgm_ops (siglen='256')) WHERE (status <> 'closed'::text);
 
 CREATE INDEX ticket_text_words ON tickets.ticket_text USING gin (string_to_array(words, ' '::text)) WITH (gin_pending_list_limit='256');
 

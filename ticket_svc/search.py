@@ -14,6 +14,8 @@ from ticket_svc.store import TICKET_COLUMNS, to_ticket
 
 # What is typed beyond this costs time and finds nothing more.
 SIMILAR_TEXT_CHARACTERS = 300
+# As the index has it, which holds no more of a dense text.
+_BEGINNING = "left(description, 2000)"
 # What the loop is held for: of the longest texts so many are 8 MB.
 EXPORT_BATCH_ROWS = 200
 # What a page is sorted by, worded as in its index, and where it starts: behind the cursor's ticket
@@ -119,14 +121,14 @@ async def list_tickets(connection: Connection, page: Page) -> list[Ticket]:
 async def list_similar(connection: Connection, text: str, limit: int) -> list[SimilarTicket]:
     """Return the open and active tickets whose words look most like the text's, best first.
 
-    Duplicates are left to their originals.
+    What they begin with is compared. Duplicates are left to their originals.
     """
     rows = await connection.fetch(
         f"""
-        SELECT {TICKET_COLUMNS}, word_similarity($1, description) AS score
+        SELECT {TICKET_COLUMNS}, word_similarity($1, {_BEGINNING}) AS score
           FROM ticket
-         WHERE status <> 'closed' AND duplicate_of IS NULL AND $1 <% description
-         ORDER BY $1 <<-> description, id  -- of equals the index tells what it held before
+         WHERE status <> 'closed' AND duplicate_of IS NULL AND $1 <% {_BEGINNING}
+         ORDER BY $1 <<-> {_BEGINNING}, id  -- of equals the index tells what it held before
          LIMIT $2
         """,
         text[:SIMILAR_TEXT_CHARACTERS],
