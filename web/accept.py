@@ -2,10 +2,19 @@
 
 from functools import lru_cache
 
+from aiohttp import web
+
 # The same browsers and programs come again and again.
 REMEMBERED_HEADERS = 256
+# A longer one is nobody's list of what they like.
+HEADER_MAX_CHARACTERS = 500
 JSON = "application/json"
 HTML = "text/html"
+
+
+def read_header(request: web.Request, name: str) -> str:
+    """Return what such a header of a request says, empty where there is none."""
+    return request.headers.get(name, "")[:HEADER_MAX_CHARACTERS]
 
 
 def read_weights(header: str) -> dict[str, float]:

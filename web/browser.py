@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from web.cookies import COOKIE_MAX_AGE_SECONDS, set_cookie
+from web.cookies import COOKIE_MAX_AGE_SECONDS, read_cookie, set_cookie
 from web.forms import read_number
 from web.settings import SETTINGS
 
@@ -54,7 +54,7 @@ async def know_browser(request: web.Request, handler: Handler) -> web.StreamResp
     would take a new one in its place.
     """
     secret = request.app[SETTINGS].secret
-    request[BROWSER] = read_key(secret, request.cookies.get(KEY_COOKIE, ""))
+    request[BROWSER] = read_key(secret, read_cookie(request, KEY_COOKIE))
     response = await handler(request)
     if request[BROWSER] is None and response.content_type == "text/html":
         key = sign(secret, uuid4())
@@ -64,7 +64,7 @@ async def know_browser(request: web.Request, handler: Handler) -> web.StreamResp
 
 def find_affected(request: web.Request) -> list[int]:
     """Return the tickets of which this browser said that its reader has the problem too."""
-    parts = request.cookies.get(AFFECTED_COOKIE, "").split(".")[-AFFECTED_MAX:]
+    parts = read_cookie(request, AFFECTED_COOKIE).split(".")[-AFFECTED_MAX:]
     return [ticket_id for ticket_id in map(read_number, parts) if ticket_id]
 
 
@@ -72,6 +72,6 @@ def remember_affected(request: web.Request, response: web.Response, ticket_id: i
     """Keep that the browser counts for a ticket, and its key for as long."""
     others = [other for other in find_affected(request) if other != ticket_id]
     kept = ".".join(map(str, [*others, ticket_id][-AFFECTED_MAX:]))
-    key = request.cookies[KEY_COOKIE]
+    key = read_cookie(request, KEY_COOKIE)
     set_cookie(request, response, KEY_COOKIE, key, COOKIE_MAX_AGE_SECONDS)
     set_cookie(request, response, AFFECTED_COOKIE, kept, COOKIE_MAX_AGE_SECONDS)

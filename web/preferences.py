@@ -11,6 +11,8 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
 from contracts.vocabulary import Role
+from web.accept import read_header
+from web.cookies import read_cookie
 from web.i18n import N_, Language, current_language, negotiate, set_language
 
 LANGUAGE_COOKIE = "language"
@@ -46,14 +48,14 @@ def reader(role: Role | None) -> str:
 def read_language(request: web.Request) -> Language:
     """Return the language of a request."""
     try:
-        return Language(request.cookies.get(LANGUAGE_COOKIE, ""))
+        return Language(read_cookie(request, LANGUAGE_COOKIE))
     except ValueError:
-        return negotiate(request.headers.get(hdrs.ACCEPT_LANGUAGE, ""))
+        return negotiate(read_header(request, hdrs.ACCEPT_LANGUAGE))
 
 
 def _read_theme(request: web.Request) -> Theme:
     try:
-        return Theme(request.cookies.get(THEME_COOKIE, ""))
+        return Theme(read_cookie(request, THEME_COOKIE))
     except ValueError:
         return Theme.SYSTEM
 

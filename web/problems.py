@@ -7,7 +7,7 @@ from aiohttp import hdrs, web
 
 from contracts.rest import FieldError, Problem
 from runtime.http import RETRY_AFTER_SECONDS
-from web.accept import prefers_json
+from web.accept import prefers_json, read_header
 
 CONTENT_TYPE = "application/problem+json"
 HEADERS = {
@@ -19,7 +19,7 @@ CODES = {422: "invalid", 503: "unavailable", 500: "internal"}
 
 def wants_json(request: web.Request) -> bool:
     """Tell whether a program asks, which reads JSON and no page."""
-    return prefers_json(request.headers.get(hdrs.ACCEPT, ""))
+    return prefers_json(read_header(request, hdrs.ACCEPT))
 
 
 def problem_response(

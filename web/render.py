@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
 
-from aiohttp import web
+from aiohttp import hdrs, web
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import escape
 
 from contracts.rest import Hit, Ticket
 from contracts.vocabulary import Role
 from web import filters
+from web.accept import read_header
 from web.assets import Assets
 from web.compression import Coding, choose_coding, pack_page
 from web.i18n import NAMES, Language, current_language, gettext, ngettext
@@ -210,7 +211,7 @@ def html_response(request: web.Request, html: str, status: int = 200) -> web.Res
         "Cache-Control": "private, no-cache",
         "Vary": "Accept, HX-Request, HX-Request-Type, Accept-Encoding, Accept-Language, Cookie",
     }
-    coding = choose_coding(request.headers.get("Accept-Encoding", ""))
+    coding = choose_coding(read_header(request, hdrs.ACCEPT_ENCODING))
     if coding is not Coding.PLAIN and len(body) >= PACKED_FROM_BYTES:
         body = pack_page(body, coding)
         headers["Content-Encoding"] = coding

@@ -11,7 +11,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from contracts.vocabulary import Role
-from web.cookies import COOKIE_MAX_AGE_SECONDS, delete_cookie, set_cookie
+from web.cookies import COOKIE_MAX_AGE_SECONDS, delete_cookie, read_cookie, set_cookie
 from web.forms import FORM
 from web.render import wants_fragment
 
@@ -47,7 +47,7 @@ class OtherRole(Exception):
 def find_role(request: web.Request) -> Role | None:
     """Return the role, None where the cookie is absent or forged."""
     try:
-        return Role(request.cookies.get(COOKIE, ""))
+        return Role(read_cookie(request, COOKIE))
     except ValueError:
         return None
 

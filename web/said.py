@@ -3,7 +3,7 @@
 from aiohttp import web
 
 from web.bulk import say_outcome
-from web.cookies import delete_cookie, set_cookie
+from web.cookies import delete_cookie, read_cookie, set_cookie
 from web.i18n import N_, gettext
 
 COOKIE = "said"
@@ -50,7 +50,7 @@ def set_said(request: web.Request, response: web.Response, code: str) -> None:
 
 def find_said(request: web.Request) -> str:
     """Return the sentence to say on this page, empty where there is none."""
-    return sentence(request.cookies.get(COOKIE, ""))
+    return sentence(read_cookie(request, COOKIE))
 
 
 def forget_said(request: web.Request, response: web.Response) -> None:

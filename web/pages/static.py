@@ -1,7 +1,8 @@
 """Files with their content's hash in the name."""
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
+from web.accept import read_header
 from web.compression import Coding, choose_coding
 from web.keys import ASSETS
 
@@ -13,7 +14,7 @@ async def show(request: web.Request) -> web.Response:
     asset = request.app[ASSETS].find(request.match_info["name"])
     if asset is None:
         raise web.HTTPNotFound
-    coding = choose_coding(request.headers.get("Accept-Encoding", ""))
+    coding = choose_coding(read_header(request, hdrs.ACCEPT_ENCODING))
     headers = {
         "Content-Type": asset.content_type,
         "Cache-Control": A_YEAR,
