@@ -17,7 +17,7 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 from prometheus_client import Counter
 
-from runtime.connections import peer_address, use_own_connections
+from runtime.connections import CONNECTIONS_MAX, peer_address, use_own_connections
 from runtime.heads import (
     FIELD_MAX_BYTES,
     LINE_MAX_BYTES,
@@ -25,6 +25,7 @@ from runtime.heads import (
     Answer,
     say_problem,
 )
+from runtime.lag import is_busy
 from runtime.listening import listening
 from runtime.turns import Turns
 
@@ -51,6 +52,10 @@ HANDLER_ARGS: dict[str, Any] = {
     # Nobody of ours sends a packed body; the readers of bodies refuse one.
     "auto_decompress": False,
 }
+# Of the latest requests one caller's.
+FLOOD_SHARE = 0.5
+# How long a request of a flood may wait until it is looked at.
+PACE_SECONDS = 10.0
 # How long a request may wait for its turn: unnoticed by people, and longer than a crowd lasts.
 WAIT_SECONDS = 0.4
 # When to come back after a refusal; overload is over sooner than that, or not at all.
@@ -73,12 +78,24 @@ def everybody(_request: web.Request) -> str:
     return ""
 
 
+def is_flood(share: float) -> bool:
+    """Tell whether a caller is one beside which others hardly get their turn, from its share of
+    the latest requests, 0-1: somebody alone is none.
+    """
+    return FLOOD_SHARE < share < 1.0
+
+
+def _begun_of_one(share: float) -> int:
+    # Nobody alone is later for it: what is begun ends before the next one would.
+    return 1 if share > FLOOD_SHARE and is_busy() else BACKLOG
+
+
 class Gate:
     """Lets in `places` requests at a time, and any number to addresses that start with `free`.
 
     `queue` more wait for a place, at most WAIT_SECONDS. Callers, as `caller` names them, take
-    turns, and one of them has at most as many places as `each` returns, which is told whether no
-    other has asked of late. `draining` is true once the process was told to stop.
+    turns, and one of them has at most as many places as `each` returns, which is told the share of
+    the latest requests that were that one's. `draining` is true once the process was told to stop.
     """
 
     def __init__(
@@ -88,9 +105,10 @@ class Gate:
         free: tuple[str, ...],
         *,
         caller: Callable[[web.Request], str] = everybody,
-        each: Callable[[bool], int] | None = None,
+        each: Callable[[float], int] | None = None,
     ) -> None:
-        self._turns = Turns(places, queue, each or (lambda _is_alone: places))
+        self._turns = Turns(places, queue, each or (lambda _share: places))
+        self._rounds = Turns(BACKLOG, CONNECTIONS_MAX, _begun_of_one)
         self._caller = caller
         self._free = free
         self.draining = False
@@ -112,6 +130,24 @@ class Gate:
             return await handler(request)
         finally:
             self._turns.give_back(caller)
+
+    @web.middleware
+    async def pace(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Begin one request of a flood in a round of the loop, whatever is asked.
+
+        Raises Busy, and ConnectionResetError where the caller has gone: who asks and goes would
+        have each answer made for nobody.
+
+        Many of a flood are answered in one step, such as with what is not found, and have given a
+        place back before anybody else's turn comes.
+        """
+        caller = self._caller(request)
+        if not await self._rounds.take(caller, PACE_SECONDS):
+            raise Busy
+        asyncio.get_running_loop().call_soon(self._rounds.give_back, caller)
+        if request.transport is None:
+            raise ConnectionResetError("The caller has gone.")
+        return await handler(request)
 
     def drain_on_sigterm(self, app: web.Application, seconds: float) -> None:
         """On SIGTERM become not ready, serve on for `seconds`, and only then stop.

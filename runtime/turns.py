@@ -6,24 +6,24 @@ import asyncio
 from collections import Counter, deque
 from collections.abc import Callable
 
-# Somebody who reads pages asks every few seconds; a crowd of others is there all the time.
-OF_LATE_SECONDS = 1.0
+# Among so many requests a flood is most of them, and whoever else asks is among them.
+LATEST = 64
 
 _Line = deque["asyncio.Future[bool]"]
 
 
 class Turns:
     """Hands out `places`; `queue` more may wait. No caller gets another one while it has as many as
-    `each` returns then, which is told whether no other caller has asked of late.
+    `each` returns then, which is told the share of the latest requests that were the caller's, 0-1.
     """
 
-    def __init__(self, places: int, queue: int, each: Callable[[bool], int]) -> None:
+    def __init__(self, places: int, queue: int, each: Callable[[float], int]) -> None:
         self._free = places
         self._queue = queue
         self._each = each
         self._taken: Counter[str] = Counter()
-        # The two callers that asked last, and when, the last one last.
-        self._asked: dict[str, float] = {}
+        self._latest: deque[str] = deque()
+        self._asked: Counter[str] = Counter()
         # By caller, who is next first; a line is never empty.
         self._lines: dict[str, _Line] = {}
 
@@ -71,17 +71,16 @@ class Turns:
         return next(filter(self._may_have_another, self._lines), None)
 
     def _may_have_another(self, caller: str) -> bool:
-        return self._taken[caller] < self._each(self._is_alone(caller))
-
-    def _is_alone(self, caller: str) -> bool:
-        now = asyncio.get_running_loop().time()
-        return all(now - at > OF_LATE_SECONDS for one, at in self._asked.items() if one != caller)
+        return self._taken[caller] < self._each(self._asked[caller] / len(self._latest))
 
     def _note(self, caller: str) -> None:
-        self._asked.pop(caller, None)
-        self._asked[caller] = asyncio.get_running_loop().time()
-        if len(self._asked) > 2:
-            del self._asked[next(iter(self._asked))]
+        self._latest.append(caller)
+        self._asked[caller] += 1
+        if len(self._latest) > LATEST:
+            first = self._latest.popleft()
+            self._asked[first] -= 1
+            if not self._asked[first]:
+                del self._asked[first]
 
     def _has_room(self, caller: str) -> bool:
         """Tell whether a caller may wait; the last in the longest line makes room for others."""

@@ -42,7 +42,7 @@ class Writers:
         self._row_of = row_of
         self._caller = caller
         each = WRITERS_AT_ONCE - spare
-        self._turns = partial(Turns, WRITERS_AT_ONCE, WAITING_MAX, lambda _is_alone: each)
+        self._turns = partial(Turns, WRITERS_AT_ONCE, WAITING_MAX, lambda _share: each)
         # Forgotten as soon as nobody writes or waits.
         self._rows: WeakValueDictionary[str, Turns] = WeakValueDictionary()
 

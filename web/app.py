@@ -9,7 +9,7 @@ from aiohttp import web
 from bus.connection import end
 from bus.rpc_client import RpcClient
 from runtime.heads import name_server
-from runtime.http import HANDLER_ARGS, Gate
+from runtime.http import HANDLER_ARGS, Gate, is_flood
 from runtime.lag import is_busy, keep_watching, name_slow_steps
 from runtime.shared import Shared
 from runtime.writers import Writers
@@ -40,12 +40,12 @@ from web.ticket_api import TicketApi
 # is what is served in WAIT_SECONDS. Measured with `make overload`.
 PAGES_AT_ONCE = 16
 PAGES_WAITING = 64
-# What one address may have of them while no other asks, while others do, and while this process
-# computes most of the time as well: then they wait for whatever is in work. Measured with
-# `make overload`, as a flood of one.
-PAGES_ALONE = 12
-PAGES_BESIDE_OTHERS = 4
-PAGES_BESIDE_OTHERS_BUSY = 1
+# What one address may have of them, what a flood may, and what a flood may where this process
+# computes most of the time: then others wait for whatever is in work. Measured with `make
+# overload`, as a flood of one.
+PAGES_OF_ONE = 12
+PAGES_OF_FLOOD = 4
+PAGES_OF_FLOOD_BUSY = 1
 # Not for one address alone, of the places of one ticket.
 WRITERS_SPARE = 1
 # Streams have a limit of their own, and operators must see a busy service too.
@@ -59,7 +59,7 @@ def build_app(settings: Settings) -> web.Application:
     app = web.Application(
         middlewares=[
             *(name_slow_steps, measure, watch_for_path(), apply_preferences, answer_errors),
-            *(require_own_request, know_browser, limit_senders),
+            *(gate.pace, require_own_request, know_browser, limit_senders),
             *(writers.serve, gate.serve, require_shown_role),
         ],
         client_max_size=FORM_MAX_BYTES,
@@ -88,10 +88,10 @@ def build_app(settings: Settings) -> web.Application:
     return app
 
 
-def _pages_of_one(is_alone: bool) -> int:
-    if is_alone:
-        return PAGES_ALONE
-    return PAGES_BESIDE_OTHERS_BUSY if is_busy() else PAGES_BESIDE_OTHERS
+def _pages_of_one(share: float) -> int:
+    if not is_flood(share):
+        return PAGES_OF_ONE
+    return PAGES_OF_FLOOD_BUSY if is_busy() else PAGES_OF_FLOOD
 
 
 async def _clients(app: web.Application) -> AsyncIterator[None]:

@@ -59,7 +59,7 @@ async def gated(held: asyncio.Event, spare: int = 0) -> AsyncIterator[TestClient
     def caller(request: web.Request) -> str:
         return request.headers.get("From", "")
 
-    gate = Gate(PLACES, QUEUE, ("/free",), caller=caller, each=lambda _is_alone: PLACES - spare)
+    gate = Gate(PLACES, QUEUE, ("/free",), caller=caller, each=lambda _share: PLACES - spare)
     app = web.Application(middlewares=[answer_busy, gate.serve])
     app.add_routes([web.route("*", "/", hold), web.get("/free", free)])
     async with TestClient(TestServer(app)) as client:

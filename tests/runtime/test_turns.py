@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
-from runtime import turns
 from runtime.turns import Turns
 
 LONG, SHORT = 60.0, 0.01
@@ -16,15 +15,15 @@ class Crowd:
 
     def __init__(self, places: int, queue: int, each: int) -> None:
         self.each = each
-        self.more_alone = 0
+        self.each_of_few = 0
         self.turns = Turns(places, queue, self.give)
         self.served: list[str] = []
         self.refused: list[str] = []
         self.tasks: list[asyncio.Task[None]] = []
 
-    def give(self, is_alone: bool) -> int:
+    def give(self, share: float) -> int:
         """Return how many one caller may have."""
-        return self.each + self.more_alone * is_alone
+        return self.each if share > 0.5 else self.each_of_few or self.each
 
     async def ask(self, *callers: str, seconds: float = LONG) -> None:
         """Ask once for each of the callers, in this order."""
@@ -75,21 +74,19 @@ async def test_what_one_may_have_changes_with_what_there_is(
     assert people.served == ["flood"] * 3
 
 
-async def test_who_is_alone_may_have_more_until_another_comes(
-    crowd: Callable[[int, int, int], Crowd], monkeypatch: pytest.MonkeyPatch
+async def test_who_asks_most_of_all_may_have_less_until_others_have_asked_as_often(
+    crowd: Callable[[int, int, int], Crowd],
 ) -> None:
-    people = crowd(9, 10, 1)
-    people.more_alone = 2
-    await people.ask("flood", "flood", "flood", "flood")
-    assert people.served == ["flood"] * 3
-    await people.ask("one")
-    await people.finish("one")
+    people = crowd(9, 9, 1)
+    people.each_of_few = 2
+    await people.ask("flood", "flood", "flood", "one", "one")
+    assert people.served == ["flood", "one", "one"]
     await people.finish("flood")
-    await people.finish("flood")
-    assert people.served == [*["flood"] * 3, "one"]
-    monkeypatch.setattr(turns, "OF_LATE_SECONDS", 0.0)
-    await people.ask("flood")
-    assert people.served == [*["flood"] * 3, "one", "flood"]
+    assert people.served == ["flood", "one", "one", "flood"]
+    # Three of seven are less than half.
+    await people.ask("other", "other")
+    await people.finish("other")
+    assert people.served == ["flood", "one", "one", "flood", "other", "other", "flood"]
 
 
 async def test_callers_take_turns(crowd: Callable[[int, int, int], Crowd]) -> None:
