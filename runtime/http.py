@@ -135,17 +135,17 @@ class Gate:
     async def pace(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Begin one request of a flood in a round of the loop, whatever is asked.
 
-        Raises Busy, and ConnectionResetError where the caller has gone: who asks and goes would
-        have each answer made for nobody.
-
         Many of a flood are answered in one step, such as with what is not found, and have given a
         place back before anybody else's turn comes.
+
+        Raises Busy, and ConnectionResetError where whoever wanted to read something has gone: its
+        answer would be made for nobody. What somebody has sent is taken all the same.
         """
         caller = self._caller(request)
         if not await self._rounds.take(caller, PACE_SECONDS):
             raise Busy
         asyncio.get_running_loop().call_soon(self._rounds.give_back, caller)
-        if request.transport is None:
+        if request.transport is None and request.method in (hdrs.METH_GET, hdrs.METH_HEAD):
             raise ConnectionResetError("The caller has gone.")
         return await handler(request)
 

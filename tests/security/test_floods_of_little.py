@@ -53,10 +53,13 @@ async def test_all_are_begun_at_once_where_there_is_time(monkeypatch: pytest.Mon
     assert begun.order == ["flood"] * FLOOD + [f"other {n}" for n in range(OTHERS)]
 
 
-async def test_nothing_is_begun_for_who_has_gone() -> None:
+async def test_nothing_is_read_for_who_has_gone_and_what_they_sent_is_taken() -> None:
     begun = Begun()
+    sent = make_mocked_request("POST", "/tickets", {"From": "person"})
+    sent.protocol.transport = None
+    await begun.ask("person", sent)
     request = make_mocked_request("GET", "/nothing", {"From": "flood"})
     request.protocol.transport = None
     with pytest.raises(ConnectionResetError):
         await begun.ask("flood", request)
-    assert begun.order == []
+    assert begun.order == ["person"]
